@@ -1,0 +1,4 @@
+export { ContainerdError, classWords, type ErrorCode, type ErrorParts, type ErrorWhere, hasCode } from "./error.ts";
+export { LEASE_HEADER, MAX_MESSAGE_BYTES, NAMESPACE_HEADER } from "./headers.ts";
+export { errorFromStatus, toStatus } from "./status.ts";
+export * from "./wire.ts";
