@@ -19,11 +19,16 @@ export interface PrivateContainerd extends AsyncDisposable {
 
 const BOOTED = /containerd successfully booted/;
 
+export interface ContainerdOptions {
+  /** Where its data lives, when not in the instance's own directory. */
+  readonly root?: string;
+}
+
 /** Starts Debian's containerd and resolves once it serves. */
-export async function startContainerd(): Promise<PrivateContainerd> {
+export async function startContainerd(options: ContainerdOptions = {}): Promise<PrivateContainerd> {
   const dir = await mkdtemp(join(tmpdir(), "ctr-e2e-"));
   const address = join(dir, "c.sock");
-  const root = join(dir, "root");
+  const root = options.root ?? join(dir, "root");
   const state = join(dir, "state");
   const config = join(dir, "config.toml");
   await writeFile(config, configText(address, root, state));

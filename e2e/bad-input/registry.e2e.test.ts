@@ -1,0 +1,219 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { ourCtr } from "../support/binaries.ts";
+import { type PrivateContainerd, startContainerd } from "../support/containerd.ts";
+import { type Answer, layoutAnswer, startFaultyRegistry } from "../support/faulty-registry.ts";
+import { busyboxLayout, type Layout, mediaTypes, readBlob, writeLayout } from "../support/images.ts";
+import { mustRun, run } from "../support/process.ts";
+
+let daemon: PrivateContainerd;
+let layout: Layout;
+let layer: string;
+beforeAll(async () => {
+  [daemon, layout] = await Promise.all([startContainerd(), busyboxLayout()]);
+  layer = JSON.parse((await readBlob(layout, layout.target.digest)).toString()).layers[0].digest;
+});
+afterAll(async () => {
+  await daemon[Symbol.asyncDispose]();
+});
+
+const pull = (host: string, ...flags: readonly string[]) =>
+  run([ourCtr, "-a", daemon.address, "i", "pull", "--plain-http", ...flags, `${host}/lib/busybox:1`]);
+const list = (...view: readonly string[]) => mustRun(["ctr", "-a", daemon.address, ...view]);
+
+const status = (
+  code: number,
+  body = '{"errors":[{"code":"DENIED","message":"spoilt on purpose"}]}',
+  headers: Record<string, string> = {},
+): Answer => {
+  return () => new Response(body, { status: code, headers: { "content-type": "application/json", ...headers } });
+};
+const onLayer = (answer: () => Response | Promise<Response>): Answer => {
+  return (_request, path) => (path.endsWith(layer) ? answer() : undefined);
+};
+
+test.each<[string, Answer, RegExp]>([
+  ["401 without a challenge", status(401), /401|authoriz|unauthenticated/i],
+  [
+    "401 for basic credentials",
+    status(401, "{}", { "www-authenticate": 'Basic realm="r"' }),
+    /401|authoriz|credentials/i,
+  ],
+  ["403", status(403), /403/],
+  ["404", status(404), /not found/],
+  ["500 for ever", status(500), /500/],
+  ["429 for ever", status(429, "{}", { "retry-after": "0" }), /429/],
+  [
+    "a manifest that is not JSON",
+    (_r, path) =>
+      path.includes("/manifests/")
+        ? new Response("<html>", { headers: { "content-type": mediaTypes.oci.manifest } })
+        : undefined,
+    /manifest|digest|json/i,
+  ],
+  [
+    "a layer cut short",
+    onLayer(async () => cutShort(await readBlob(layout, layer))),
+    /short|EOF|length|size|ended|closed/i,
+  ],
+  [
+    "a layer with other bytes",
+    onLayer(async () => new Response(new Uint8Array((await readBlob(layout, layer)).map((byte) => byte ^ 1)))),
+    /digest/,
+  ],
+  [
+    "a layer that is longer",
+    onLayer(async () => new Response(Buffer.concat([await readBlob(layout, layer), Buffer.from("more")]))),
+    /size|length|long|digest/i,
+  ],
+  ["a layer that is not there", onLayer(() => new Response("{}", { status: 404 })), /not found/],
+])("pull from a registry that answers %s: one clear line, no image", async (_what, spoil, says) => {
+  await using registry = await startFaultyRegistry(layoutAnswer(layout, "lib/busybox", "1", spoil));
+  const outcome = await pull(registry.host);
+  expect(outcome.code).toBe(1);
+  expect(outcome.stderr).toMatch(says);
+  expect(outcome.stderr).toMatch(/^ctr: [^\n]+\n(?:hint: [^\n]+\n)?$/);
+  expect(await list("i", "ls", "-q")).toBe("");
+  expect(await list("leases", "ls", "-q")).toBe("");
+});
+
+/** Claims the whole length, sends half of it, then closes. */
+function cutShort(bytes: Buffer): Response {
+  const half = new Uint8Array(bytes.subarray(0, bytes.length / 2));
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(half);
+      controller.error(new Error("cut"));
+    },
+  });
+  return new Response(body, { headers: { "content-length": `${bytes.length}` } });
+}
+
+test("a registry that fails for a moment is asked again", async () => {
+  let failures = 2;
+  const spoil: Answer = (_request, path) =>
+    path.endsWith(layer) && failures-- > 0 ? new Response("", { status: 503 }) : undefined;
+  await using registry = await startFaultyRegistry(layoutAnswer(layout, "lib/busybox", "1", spoil));
+  expect(await pull(registry.host)).toMatchObject({ code: 0, stderr: "" });
+  await list("i", "rm", "--sync", `${registry.host}/lib/busybox:1`);
+});
+
+test("a registry that never answers: --timeout ends the wait", async () => {
+  await using registry = await startFaultyRegistry(() => new Promise<Response>(() => {}));
+  const outcome = await run([
+    ourCtr,
+    "-a",
+    daemon.address,
+    "--timeout",
+    "1s",
+    "i",
+    "pull",
+    "--plain-http",
+    `${registry.host}/lib/busybox:1`,
+  ]);
+  expect(outcome.code).toBe(1);
+  expect(outcome.stderr).toMatch(/^ctr: .*deadline exceeded\n/);
+});
+
+test("nobody listens: the address and why", async () => {
+  const outcome = await run([ourCtr, "-a", daemon.address, "i", "pull", "127.0.0.1:1/lib/busybox:1"]);
+  expect(outcome.code).toBe(1);
+  expect(outcome.stderr).toMatch(/^ctr: .*127\.0\.0\.1:1.*connection refused\n/);
+});
+
+test("a server that vanishes in mid-layer and returns: the pull resumes, and asks for no byte twice", async () => {
+  const big = await bigLayout();
+  const [digest = "", size] = await theLayer(big);
+  let cuts = 0;
+  // Ends the first answer after a third, mid-stream; later ones are whole.
+  const spoil: Answer = async (_request, path) => {
+    if (!path.endsWith(digest) || cuts++ > 0) return undefined;
+    const bytes = await readBlob(big, digest);
+    return cutShortAt(bytes, Math.floor(bytes.length / 3));
+  };
+  await using registry = await startFaultyRegistry(layoutAnswer(big, "lib/busybox", "1", spoil));
+  expect(await pull(registry.host)).toMatchObject({ code: 0, stderr: "" });
+  const asked = registry.requests.filter(({ method, path }) => method === "GET" && path.endsWith(digest));
+  expect(asked.length).toBe(2);
+  const from = Number(/^bytes=(\d+)-/.exec(asked[1]?.range ?? "")?.[1]);
+  expect(from).toBeGreaterThan(0);
+  expect(from).toBeLessThanOrEqual(Math.floor(size / 3));
+  await list("i", "rm", "--sync", `${registry.host}/lib/busybox:1`);
+});
+
+test("a pull that was interrupted is resumed by the next one", async () => {
+  const big = await bigLayout("second");
+  const [digest = ""] = await theLayer(big);
+  let first = true;
+  const third = Promise.withResolvers<void>();
+  const spoil: Answer = async (_request, path) => {
+    if (!path.endsWith(digest) || !first) return undefined;
+    first = false;
+    const bytes = await readBlob(big, digest);
+    return stall(bytes, Math.floor(bytes.length / 3), third.resolve);
+  };
+  await using registry = await startFaultyRegistry(layoutAnswer(big, "lib/busybox", "1", spoil));
+  const child = Bun.spawn(
+    [ourCtr, "-a", daemon.address, "i", "pull", "--plain-http", `${registry.host}/lib/busybox:1`],
+    { stdout: "ignore", stderr: "pipe" },
+  );
+  await third.promise;
+  // The ingest is durable once the daemon tells of it.
+  while (!/[1-9][\d.]*[kM]B/.test(await list("content", "active"))) await Bun.sleep(20);
+  child.kill("SIGINT");
+  await child.exited;
+  expect(await list("i", "ls", "-q")).toBe("");
+  expect(await list("leases", "ls", "-q")).toBe("");
+  expect(await pull(registry.host)).toMatchObject({ code: 0, stderr: "" });
+  const asked = registry.requests.filter(({ method, path }) => method === "GET" && path.endsWith(digest));
+  expect(asked[1]?.range).toMatch(/^bytes=[1-9]\d*-/);
+});
+
+function cutShortAt(bytes: Buffer, length: number): Response {
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(new Uint8Array(bytes.subarray(0, length)));
+    },
+    pull(controller) {
+      controller.error(new Error("cut"));
+    },
+  });
+  return new Response(body, { headers: { "content-length": `${bytes.length}` } });
+}
+
+/** Sends the beginning, then nothing more. */
+function stall(bytes: Buffer, length: number, sent: () => void): Response {
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(new Uint8Array(bytes.subarray(0, length)));
+    },
+    pull() {
+      sent();
+      return new Promise<void>(() => {});
+    },
+  });
+  return new Response(body, { headers: { "content-length": `${bytes.length}` } });
+}
+
+/** An image with one layer of some 6 MB that does not compress. */
+async function bigLayout(seed = "first"): Promise<Layout> {
+  const work = join(daemon.dir, `big-${seed}`);
+  const root = join(work, "root");
+  await mkdir(root, { recursive: true });
+  await mustRun([
+    "sh",
+    "-c",
+    `openssl enc -aes-128-ctr -pass pass:${seed} -nosalt -pbkdf2 </dev/zero 2>/dev/null | head -c 6000000 >${root}/noise`,
+  ]);
+  const dir = await writeLayout(work, mediaTypes.oci, [
+    { os: "linux", architecture: "amd64", layers: [root], config: {} },
+  ]);
+  const { mediaType, digest, size } = (await Bun.file(join(dir, "index.json")).json()).manifests[0];
+  return { dir, target: { mediaType, digest, size } };
+}
+
+async function theLayer(big: Layout): Promise<readonly [string, number]> {
+  const { digest, size } = JSON.parse((await readBlob(big, big.target.digest)).toString()).layers[0];
+  return [digest, size];
+}

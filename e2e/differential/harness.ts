@@ -1,0 +1,84 @@
+import { expect } from "bun:test";
+import { goCtr, ourCtr } from "../support/binaries.ts";
+import { type Outcome, type RunOptions, run } from "../support/process.ts";
+import { type Comparison, differences } from "./compare.ts";
+import { mask } from "./masks.ts";
+
+/** Namespaces of equal length, so that column widths agree. */
+export const ourNamespace = "diff-ours";
+export const goNamespace = "diff-base";
+
+/** One command, run by both tools, each in its own namespace of the same daemon. */
+export interface Step extends Comparison, Pick<RunOptions, "stdin" | "env"> {
+  readonly argv: readonly string[];
+}
+
+export class Pair {
+  constructor(readonly address: string) {}
+
+  /** Runs a step with both tools and fails the test at the first difference. */
+  async step(step: Step): Promise<{ readonly ours: Outcome; readonly theirs: Outcome }> {
+    const theirs = await this.go(step.argv, goNamespace, step);
+    const ours = await this.ours(step.argv, step);
+    const found = differences(ours, theirs, step);
+    if (found.length > 0) throw new Error(`ctr ${step.argv.join(" ")}\n${found.join("\n")}`);
+    return { ours, theirs };
+  }
+
+  async steps(steps: readonly (Step | readonly string[])[]): Promise<void> {
+    for (const step of steps) await this.step("argv" in step ? step : { argv: step });
+  }
+
+  ours(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+    return run(
+      [ourCtr, "-a", this.address, "-n", ourNamespace, ...argv.map((word) => word.replaceAll("$NS", ourNamespace))],
+      options,
+    );
+  }
+
+  go(argv: readonly string[], namespace: string, options: RunOptions = {}): Promise<Outcome> {
+    return run(
+      [goCtr, "-a", this.address, "-n", namespace, ...argv.map((word) => word.replaceAll("$NS", namespace))],
+      options,
+    );
+  }
+
+  /** Prepares both namespaces with the Go tool, which must succeed. */
+  async prepare(...commands: readonly (readonly string[])[]): Promise<void> {
+    for (const argv of commands) {
+      for (const namespace of [goNamespace, ourNamespace]) {
+        const outcome = await this.go(argv, namespace);
+        if (outcome.code !== 0) throw new Error(`ctr -n ${namespace} ${argv.join(" ")}: ${outcome.stderr}`);
+      }
+    }
+  }
+
+  /** What the daemon now holds in both namespaces, as the Go tool tells it, must be the same. */
+  async sameState(...views: readonly (readonly string[])[]): Promise<void> {
+    for (const view of views) {
+      const [ours, theirs] = [await this.go(view, ourNamespace), await this.go(view, goNamespace)];
+      expect({ view, code: ours.code, stdout: mask(ours.stdout) }).toEqual({
+        view,
+        code: theirs.code,
+        stdout: mask(theirs.stdout),
+      });
+    }
+  }
+
+  /** A view as JSON from both namespaces, for comparing after deliberate differences are taken out. */
+  async json(view: readonly string[]): Promise<{ readonly ours: unknown; readonly theirs: unknown }> {
+    const [ours, theirs] = [await this.go(view, ourNamespace), await this.go(view, goNamespace)];
+    if (ours.code !== 0 || theirs.code !== 0) throw new Error(`${view.join(" ")}\n${ours.stderr}\n${theirs.stderr}`);
+    return { ours: JSON.parse(mask(ours.stdout)), theirs: JSON.parse(mask(theirs.stdout)) };
+  }
+}
+
+/** Views that show all that the commands of this issue can change. */
+export const records = {
+  images: ["images", "ls"],
+  content: ["content", "ls"],
+  snapshots: ["snapshots", "ls"],
+  leases: ["leases", "ls"],
+  containers: ["containers", "ls"],
+  namespaces: ["namespaces", "ls"],
+} as const;

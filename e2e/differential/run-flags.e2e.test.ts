@@ -1,0 +1,148 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { asGoWouldWrite, type Spec } from "./deliberate.ts";
+import { busybox, nginx, sharedArena } from "./setup.ts";
+
+const arena = sharedArena();
+beforeAll(async () => {
+  await arena.open();
+  const { dir } = arena.now;
+  await writeFile(join(dir, "env"), "FROM_FILE=1\n# a comment\nSECOND=two words\n");
+  await mkdir(join(dir, "src"));
+  await writeFile(join(dir, "seccomp.json"), JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW" }));
+});
+afterAll(arena.close);
+
+/** Words of a `run` line before the image; `$DIR` is the scratch directory. */
+const flags: readonly (readonly string[])[] = [
+  [],
+  ["--env", "A=1", "--env", "B=2,3"],
+  ["--env", "PATH"],
+  ["--env-file", "$DIR/env"],
+  ["--label", "a=b", "--label", "c"],
+  ["--annotation", "x=y"],
+  ["--annotation", "x"],
+  ["--mount", "type=bind,src=$DIR/src,dst=/data,options=rbind:ro"],
+  ["--mount", "type=tmpfs,dst=/scratch"],
+  ["--mount", "nonsense"],
+  ["--mount", "type=bind,foo=bar"],
+  ["--cwd", "/tmp"],
+  ["--read-only"],
+  ["--net-host"],
+  ["--privileged"],
+  ["--privileged", "--seccomp"],
+  ["--cap-add", "CAP_SYS_ADMIN"],
+  ["--cap-drop", "CAP_CHOWN", "--cap-drop", "CAP_KILL"],
+  ["--cap-add", "SYS_ADMIN"],
+  ["--allow-new-privs"],
+  ["--allow-new-privs=false"],
+  ["--cpus", "0.5"],
+  ["--cpu-quota", "5000"],
+  ["--cpu-quota", "50000", "--cpu-period", "100000"],
+  ["--cpus", "1", "--cpu-quota", "1000"],
+  ["--cpu-shares", "512"],
+  ["--cpu-shares", "0"],
+  ["--memory-limit", "67108864"],
+  ["--memory-limit", "0x4000000"],
+  ["--memory-limit", "many"],
+  ["--with-ns", "uts:/proc/1/ns/uts"],
+  ["--with-ns", "foo:/proc/1/ns/uts"],
+  ["--with-ns", "uts"],
+  ["--cgroup", "/diff-own/c"],
+  ["--cgroup", ""],
+  ["--device", "/dev/fuse"],
+  ["--device", "/etc/passwd"],
+  ["--device", "/dev/nosuch"],
+  ["--rootfs-propagation", "shared"],
+  ["--seccomp-profile", "$DIR/seccomp.json"],
+  ["--seccomp", "--seccomp-profile", "$DIR/seccomp.json"],
+  ["--apparmor-profile", "p", "--apparmor-default-profile", "q"],
+  ["--rdt-class", "c1"],
+  ["--platform", "linux/amd64"],
+  ["--platform", "linux/s390x"],
+  ["--snapshotter", "native"],
+  ["--snapshotter", "nosuch"],
+  ["--snapshotter-label", "one=1"],
+  ["--runtime", "io.containerd.runc.v2"],
+  ["--runtime", "io.containerd.nosuch.v2"],
+  ["--runc-binary", "runc"],
+  ["--runc-root", "$DIR/runc-root"],
+  ["--runc-systemd-cgroup"],
+  ["--no-pivot"],
+  ["--log-uri", "file://$DIR/out.log"],
+  ["--pid-file", "$DIR/pid"],
+  ["--fifo-dir", "$DIR/fifos"],
+  ["--uidmap", "0:1000:10", "--gidmap", "0:1000:10"],
+  ["--uidmap", "0:1000"],
+  ["--uidmap", "0:1000:10"],
+  ["--uidmap", "0:1000:10", "--gidmap", "0:1000:10", "--remap-labels"],
+  ["--rm"],
+];
+
+let next = 0;
+test.each(flags.map((words) => [words.join(" ") || "no flag", words] as const))("run %s", async (_title, words) => {
+  const { pair, dir } = arena.now;
+  const id = `f${next++}`;
+  const filled = words.map((word) => word.replaceAll("$DIR", dir));
+  const io = words.includes("--log-uri") || words.includes("--fifo-dir") ? [] : ["--null-io"];
+  try {
+    await pair.step({ argv: ["run", "-d", ...io, ...filled, busybox, id, "sleep", "1000"] });
+    await sameContainer(id);
+  } finally {
+    await endBoth(id);
+  }
+});
+
+test("run --config takes the file's spec", async () => {
+  const { pair, dir } = arena.now;
+  const spec = JSON.parse((await pair.go(["oci", "spec"], "default")).stdout);
+  spec.process.args = ["sleep", "1000"];
+  const file = join(dir, "config.json");
+  await writeFile(file, JSON.stringify(spec));
+  await pair.step({ argv: ["run", "-d", "--null-io", "--config", file, "conf1"] });
+  await pair.step({ argv: ["run", "-d", "--config", file, busybox, "conf2"] });
+  await pair.step({ argv: ["run", "-d", "--config", join(dir, "nosuch"), "conf3"] });
+  const { ours, theirs } = await pair.json(["containers", "info", "conf1"]);
+  expect(ours).toEqual(theirs);
+  await endBoth("conf1");
+});
+
+test("run --rootfs takes a directory", async () => {
+  const { pair, dir } = arena.now;
+  const rootfs = join(dir, "rootfs");
+  await mkdir(rootfs, { recursive: true });
+  await pair.step({ argv: ["run", "-d", "--null-io", "--rootfs", rootfs, "rootfs1", "sleep", "1"] });
+  await sameContainer("rootfs1");
+  await endBoth("rootfs1");
+});
+
+test("an image's own config reaches the spec", async () => {
+  const { pair } = arena.now;
+  await pair.step({ argv: ["run", "-d", "--null-io", nginx, "web"] });
+  await sameContainer("web");
+  await endBoth("web");
+});
+
+/** The record and the spec of both, ours with its deliberate differences undone. */
+async function sameContainer(id: string): Promise<void> {
+  const { pair } = arena.now;
+  const [ours, theirs] = [
+    await pair.go(["containers", "ls", "-q", `id==${id}`], "diff-ours"),
+    await pair.go(["containers", "ls", "-q", `id==${id}`], "diff-base"),
+  ];
+  expect(ours.stdout).toBe(theirs.stdout);
+  if (theirs.stdout === "") return;
+  const info = await pair.json(["containers", "info", id]);
+  // `containers info` prints a record with the decoded spec under Spec.
+  const [our, their] = [info.ours as { Spec: Spec }, info.theirs as { Spec: Spec }];
+  expect({ ...our, Spec: asGoWouldWrite(our.Spec) }).toEqual(their);
+}
+
+async function endBoth(id: string): Promise<void> {
+  const { pair } = arena.now;
+  for (const namespace of ["diff-ours", "diff-base"]) {
+    await pair.go(["tasks", "rm", "-f", id], namespace);
+    await pair.go(["containers", "rm", id], namespace);
+  }
+}
