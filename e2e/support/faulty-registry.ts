@@ -7,7 +7,7 @@ export interface FaultyRegistry extends AsyncDisposable {
   readonly requests: readonly { readonly method: string; readonly path: string; readonly range: string | null }[];
 }
 
-export type Answer = (request: Request, path: string) => Response | Promise<Response> | undefined;
+export type Answer = (request: Request, path: string) => Response | undefined | Promise<Response | undefined>;
 
 /** Answers with `answer`, and with 404 where it returns nothing. */
 export function startFaultyRegistry(answer: Answer): FaultyRegistry {

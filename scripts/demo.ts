@@ -1,0 +1,67 @@
+import { join, resolve } from "node:path";
+import { startContainerd } from "../e2e/support/containerd.ts";
+import { busyboxLayout, pushLayout } from "../e2e/support/images.ts";
+import { startRegistry } from "../e2e/support/registry.ts";
+
+/** The walk of `npm run demo`, and the transcript that README shows: every line is run, and what it prints is what it printed. */
+const ctr = resolve(import.meta.dir, "../dist/ctr");
+
+async function main(): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Error("the demo starts containers, so it must run as root");
+  await using daemon = await startContainerd();
+  await using registry = await startRegistry();
+  await pushLayout(registry.host, "library/busybox", "latest", await busyboxLayout());
+  const image = `${registry.host}/library/busybox:latest`;
+  const env = { CONTAINERD_ADDRESS: daemon.address };
+  const type = (...words: readonly string[]) => show(words, env, [[registry.host, "localhost:5000"]]);
+  say("a private containerd and a private registry are up; from here on every line is a command");
+  await type("images", "pull", image);
+  await type("images", "ls");
+  await type("run", "--rm", image, "hello", "echo", "hello from a container");
+  await type("run", "-d", image, "web", "sleep", "1000");
+  await type("tasks", "ls");
+  await type("tasks", "exec", "--exec-id", "look", "web", "ps");
+  await type("tasks", "metrics", "web");
+  await type("tasks", "kill", "-s", "SIGKILL", "web");
+  await type("tasks", "rm", "web");
+  await type("containers", "rm", "web");
+  await type("images", "rm", image);
+  say(`done; everything of this demo lived below ${join(daemon.dir)} and is gone now`);
+}
+
+function say(text: string): void {
+  process.stderr.write(`demo: ${text}\n`);
+}
+
+/** Runs one line of the walk and prints it as a terminal would show it; fails the demo when the line fails. */
+async function show(
+  words: readonly string[],
+  env: Record<string, string>,
+  shown: readonly (readonly [string, string])[],
+): Promise<void> {
+  const rename = (text: string) => shown.reduce((all, [from, to]) => all.replaceAll(from, to), text);
+  process.stdout.write(`$ ${rename(["ctr", ...words].map(quote).join(" "))}\n`);
+  const child = Bun.spawn([ctr, ...words], {
+    env: { ...process.env, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const text = await new Response(child.stdout).text();
+  process.stdout.write(rename(lastFrame(text)));
+  if ((await child.exited) !== 0) throw new Error(`\`ctr ${words.join(" ")}\` failed`);
+}
+
+function quote(word: string): string {
+  return /[^\w@%+=:,./-]/.test(word) ? `'${word}'` : word;
+}
+
+/** A pull draws many frames; a terminal shows the last. Colours are left out. */
+function lastFrame(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes start with a control character.
+  const plain = text.replace(/\u001b\[\d*[A-Za-z]/g, "");
+  const start = plain.lastIndexOf(`${plain.split(/\s/, 1)[0]}  `);
+  return start > 0 && /resolv/.test(plain) ? plain.slice(start) : plain;
+}
+
+await main();
