@@ -44,6 +44,10 @@ test_parts="$demo_parts
 skopeo skopeo
 strace strace
 tmux tmux
+ps procps
+mkfs.ext4 e2fsprogs
+script bsdutils
+setpriv util-linux
 htpasswd apache2-utils
 openssl openssl
 go golang-go

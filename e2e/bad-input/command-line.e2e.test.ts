@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { ourCtr } from "../support/binaries.ts";
 import { type PrivateContainerd, startContainerd } from "../support/containerd.ts";
 import { archiveOf, busyboxLayout } from "../support/images.ts";
-import { mustRun, type RunOptions, run } from "../support/process.ts";
+import { mustRun, type RunOptions, run, waitForLine } from "../support/process.ts";
 
 const image = "docker.io/library/busybox:latest";
 let daemon: PrivateContainerd;
@@ -133,7 +133,14 @@ test("no daemon: the Go ctr's words, at once, and a hint", async () => {
 test("a socket nobody listens on: refused, at once", async () => {
   const dir = await mkdtemp(join(tmpdir(), "ctr-dead-"));
   const path = join(dir, "s");
-  await mustRun(["python3", "-c", `import socket; socket.socket(socket.AF_UNIX).bind("${path}")`]);
+  // A socket file whose owner is gone: bound, then killed before it could tidy up.
+  const owner = Bun.spawn(
+    [process.execPath, "-e", `Bun.listen({ unix: "${path}", socket: { data() {} } }); console.log("up")`],
+    { stdout: "pipe" },
+  );
+  await waitForLine(owner.stdout, /up/, "the owner of the socket");
+  owner.kill("SIGKILL");
+  await owner.exited;
   const outcome = await run([ourCtr, "-a", path, "images", "ls"], { timeoutMs: 5000 });
   expect(outcome.code).toBe(1);
   expect(outcome.stderr).toContain("connection refused");
