@@ -1,4 +1,8 @@
 export { type Channel, createClient } from "./channel.ts";
+export { type ConnectH2cOptions, connectH2c } from "./client.ts";
+export { type InProcessOptions, openInProcessChannel } from "./in-process.ts";
+export { type RegisteredService, registerService } from "./route.ts";
+export { type H2cServer, type ServeH2cOptions, serveH2c } from "./server.ts";
 export type {
   CallContext,
   CallOptions,
@@ -10,6 +14,7 @@ export type {
   ServiceDefinition,
   ServiceImpl,
 } from "./service.ts";
+export { ConnectError, type SocketTarget } from "./socket.ts";
 export {
   type ErrorFromStatus,
   type Status,

@@ -1,0 +1,55 @@
+import type { HeaderField } from "./hpack-table.ts";
+import type { Metadata } from "./service.ts";
+
+const NAME = /^[0-9a-z_.-]+$/;
+/** Printable ASCII: what gRPC lets a text value hold. */
+const TEXT = /^[\x20-\x7e]*$/;
+
+/** Header fields of call metadata. Throws on a name or text value that gRPC does not allow. */
+export function metadataToFields(metadata: Metadata): HeaderField[] {
+  return Object.entries(metadata).map(([name, value]) => {
+    if (!NAME.test(name) || name.startsWith("grpc-"))
+      throw new Error(`metadata name ${JSON.stringify(name)} is not allowed`);
+    if (name.endsWith("-bin")) {
+      return [name, bytesToBase64(typeof value === "string" ? new TextEncoder().encode(value) : value)];
+    }
+    if (typeof value !== "string" || !TEXT.test(value)) {
+      throw new Error(`metadata ${name}: bytes need a name ending in -bin, text must be printable ASCII`);
+    }
+    return [name, value];
+  });
+}
+
+/** The metadata among a request's fields: no pseudo-headers and none of gRPC's own. Repeated text is joined by commas. */
+export function metadataFromFields(fields: readonly HeaderField[]): Metadata {
+  const metadata: Record<string, string | Uint8Array> = {};
+  for (const [name, value] of fields) {
+    if (name.startsWith(":") || name.startsWith("grpc-") || RESERVED.has(name)) continue;
+    if (name.endsWith("-bin")) {
+      metadata[name] ??= bytesFromBase64(value.split(",", 1)[0] ?? "");
+      continue;
+    }
+    const before = metadata[name];
+    metadata[name] = typeof before === "string" ? `${before},${value}` : value;
+  }
+  return metadata;
+}
+
+const RESERVED = new Set(["content-type", "te", "user-agent"]);
+
+/** Unpadded base64, as gRPC sends bytes. */
+export function bytesToBase64(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text).replace(/=+$/, "");
+}
+
+/** Takes base64 with and without padding; text that is neither gives no bytes. */
+export function bytesFromBase64(text: string): Uint8Array {
+  try {
+    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  } catch {
+    // Metadata is the peer's: one malformed value must not end the call.
+    return new Uint8Array(0);
+  }
+}
