@@ -1,8 +1,33 @@
+export { decompress, detectCompression } from "./archive/compression.ts";
+export { type ExportImage, type ExportOptions, exportArchive } from "./archive/export.ts";
+export { type Imported, type ImportedImage, type ImportOptions, importArchive, importIndex } from "./archive/import.ts";
+export {
+  defaultImportPrefix,
+  IMAGE_NAME_ANNOTATION,
+  type ImportNaming,
+  importNames,
+  REF_NAME_ANNOTATION,
+  refNameOf,
+} from "./archive/names.ts";
+export { readTar, type TarEntry, type TarKind } from "./archive/tar-reader.ts";
+export { type TarMember, writeTar } from "./archive/tar-writer.ts";
+export * from "./blob.ts";
+export * from "./chain-id.ts";
 export * from "./content.ts";
 export * from "./descriptor.ts";
+export { descriptorToGoJson } from "./descriptor-json.ts";
 export * from "./digest.ts";
+export * from "./docker-reference.ts";
+export * from "./gc-labels.ts";
+export * from "./go-json.ts";
+export * from "./graph.ts";
 export * from "./image.ts";
+export * from "./image-graph.ts";
+export * from "./manifest.ts";
+export * from "./media-type.ts";
 export * from "./platform.ts";
+export * from "./platform-match.ts";
+export * from "./reference.ts";
 export type {
   ApplyOptions,
   CompareOptions,
@@ -14,3 +39,5 @@ export type {
   Snapshotter,
   SnapshotUsage,
 } from "./snapshot.ts";
+export * from "./spec/index.ts";
+export * from "./unpack.ts";

@@ -1,0 +1,57 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { formatReference, parseReference, referenceHost, referencePath, splitObject } from "./reference.ts";
+
+const hex = "a".repeat(64);
+
+test.each([
+  ["docker.io/library/alpine:latest", "docker.io/library/alpine", "latest"],
+  ["localhost:5000/a/b:v1", "localhost:5000/a/b", "v1"],
+  ["a.example/b", "a.example/b", ""],
+  ["alpine", "alpine", ""],
+  [`a/b@sha256:${hex}`, "a/b", `@sha256:${hex}`],
+  [`a/b:v1@sha256:${hex}`, "a/b", `v1@sha256:${hex}`],
+  ["a//b/./c:v1", "a/b/c", "v1"],
+  ["a/../../b:v1", "a/b", "v1"],
+  ["[::1]:5000/b:v1", "[::1]:5000/b", "v1"],
+])("parseReference(%p) is %p and %p", (text, locator, object) => {
+  expect(parseReference(text)).toEqual({ locator, object });
+});
+
+test.each([
+  ["", "hostname required"],
+  ["/a/b:v1", "hostname required"],
+  ["https://a/b:v1", "invalid reference"],
+  ["alpine:latest", `invalid port ":latest" after host`],
+  ["a/b:v\u0001", "invalid control character in URL"],
+  ["a/%zz:v1", `invalid URL escape "%zz"`],
+  ["a b/c:v1", "invalid character in host name"],
+])("parseReference(%p) throws: %s", (text, message) => {
+  expect(() => parseReference(text)).toThrow(message);
+});
+
+test("a reference has host, path, tag and digest", () => {
+  const reference = parseReference(`localhost:5000/a/b:v1@sha256:${hex}`);
+  expect(referenceHost(reference)).toBe("localhost:5000");
+  expect(referencePath(reference)).toBe("a/b");
+  expect(splitObject(reference.object)).toEqual({ tag: "v1", digest: `sha256:${hex}` });
+});
+
+test("formatReference() undoes parseReference(), which throws one class of error", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.webUrl().map((url) => url.replace(/^\w+:\/\//, "")),
+      ),
+      (text) => {
+        try {
+          const once = parseReference(text);
+          expect(parseReference(formatReference(once))).toEqual(once);
+        } catch (error) {
+          expect(error).toMatchObject({ code: "invalid_argument" });
+        }
+      },
+    ),
+  );
+});

@@ -1,0 +1,126 @@
+// The part of the runtime-spec that containers here are made of; unknown members of a spec that was read are kept.
+
+/** An OCI runtime bundle's config.json. Runtime-spec, config.md. */
+export interface Spec {
+  readonly ociVersion: string;
+  readonly process?: SpecProcess;
+  readonly root?: { readonly path: string; readonly readonly?: boolean };
+  readonly hostname?: string;
+  readonly mounts?: readonly SpecMount[];
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly linux?: SpecLinux;
+}
+
+export interface SpecProcess {
+  readonly terminal?: boolean;
+  readonly user: SpecUser;
+  readonly args?: readonly string[];
+  readonly env?: readonly string[];
+  readonly cwd: string;
+  readonly capabilities?: SpecCapabilities;
+  readonly rlimits?: readonly { readonly type: string; readonly hard: number; readonly soft: number }[];
+  readonly noNewPrivileges?: boolean;
+  readonly apparmorProfile?: string;
+  readonly selinuxLabel?: string;
+}
+
+export interface SpecUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids?: readonly number[];
+}
+
+export interface SpecCapabilities {
+  readonly bounding?: readonly string[];
+  readonly effective?: readonly string[];
+  readonly inheritable?: readonly string[];
+  readonly permitted?: readonly string[];
+  readonly ambient?: readonly string[];
+}
+
+export interface SpecMount {
+  readonly destination: string;
+  readonly type?: string;
+  readonly source?: string;
+  readonly options?: readonly string[];
+}
+
+export interface SpecNamespace {
+  readonly type: string;
+  readonly path?: string;
+}
+
+export interface SpecIdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
+export interface SpecDevice {
+  readonly path: string;
+  /** `b`, `c`, `u` or `p`. */
+  readonly type: string;
+  readonly major: number;
+  readonly minor: number;
+  readonly fileMode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export interface SpecDeviceRule {
+  readonly allow: boolean;
+  readonly type?: string;
+  readonly major?: number;
+  readonly minor?: number;
+  readonly access?: string;
+}
+
+export interface SpecCpu {
+  readonly shares?: number | bigint;
+  /** Microseconds. */
+  readonly quota?: number | bigint;
+  /** Microseconds. */
+  readonly period?: number | bigint;
+  readonly cpus?: string;
+  readonly mems?: string;
+}
+
+export interface SpecResources {
+  readonly devices?: readonly SpecDeviceRule[];
+  /** Bytes. */
+  readonly memory?: { readonly limit?: bigint };
+  readonly cpu?: SpecCpu;
+}
+
+export interface SpecSyscall {
+  readonly names: readonly string[];
+  readonly action: string;
+  readonly errnoRet?: number;
+  readonly args?: readonly {
+    readonly index: number;
+    readonly value: number;
+    readonly valueTwo?: number;
+    readonly op: string;
+  }[];
+}
+
+export interface SpecSeccomp {
+  readonly defaultAction: string;
+  readonly architectures?: readonly string[];
+  readonly syscalls?: readonly SpecSyscall[];
+}
+
+export interface SpecLinux {
+  readonly uidMappings?: readonly SpecIdMapping[];
+  readonly gidMappings?: readonly SpecIdMapping[];
+  readonly resources?: SpecResources;
+  readonly cgroupsPath?: string;
+  readonly namespaces?: readonly SpecNamespace[];
+  readonly devices?: readonly SpecDevice[];
+  readonly seccomp?: SpecSeccomp;
+  readonly rootfsPropagation?: string;
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
+  readonly mountLabel?: string;
+  readonly intelRdt?: { readonly closID?: string };
+}

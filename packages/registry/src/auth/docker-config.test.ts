@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { dockerConfigCredentials } from "./docker-config.ts";
+
+const { signal } = new AbortController();
+let dir = "";
+const path = process.env["PATH"];
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "ctr-docker-"));
+});
+afterEach(() => {
+  process.env["PATH"] = path;
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function source(config: unknown) {
+  writeFileSync(join(dir, "config.json"), typeof config === "string" ? config : JSON.stringify(config));
+  return dockerConfigCredentials({ signal, env: { DOCKER_CONFIG: dir } });
+}
+
+function addHelper(name: string, script: string): void {
+  writeFileSync(join(dir, `docker-credential-${name}`), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(dir, `docker-credential-${name}`), 0o755);
+  process.env["PATH"] = `${dir}:${path}`;
+}
+
+const auth = Buffer.from("me:se:cret").toString("base64");
+
+test.each([
+  ["a host by name", { "a:5000": { auth } }, "a:5000"],
+  ["a host by URL", { "https://a:5000/v2/": { auth } }, "a:5000"],
+  ["Docker Hub under its old name", { "https://index.docker.io/v1/": { auth } }, "registry-1.docker.io"],
+  ["a user and password apart", { a: { username: "me", password: "se:cret" } }, "a"],
+])("dockerConfigCredentials() finds %s", async (_what, auths, host) => {
+  expect(await source({ auths })(host)).toEqual({ kind: "password", username: "me", password: "se:cret" });
+});
+
+test("dockerConfigCredentials() prefers an identity token", async () => {
+  const found = await source({ auths: { a: { auth, identitytoken: "t" } } })("a");
+  expect(found).toEqual({ kind: "refresh-token", token: "t" });
+});
+
+test("dockerConfigCredentials() gives nobody another host's credentials", async () => {
+  expect(await source({ auths: { "b.example": { auth } } })("a.b.example")).toBeUndefined();
+});
+
+test("dockerConfigCredentials() takes a missing file for no credentials", async () => {
+  expect(await dockerConfigCredentials({ signal, env: { DOCKER_CONFIG: join(dir, "no") } })("a")).toBeUndefined();
+});
+
+test("dockerConfigCredentials() asks a host's helper by its key", async () => {
+  addHelper("test", `read host; echo "{\\"Username\\":\\"u-$host\\",\\"Secret\\":\\"s\\"}"`);
+  const found = await source({ credHelpers: { "a:1": "test" } })("a:1");
+  expect(found).toEqual({ kind: "password", username: "u-a:1", password: "s" });
+});
+
+test("dockerConfigCredentials() reads a helper's identity token", async () => {
+  addHelper("test", `echo '{"Username":"<token>","Secret":"t"}'`);
+  expect(await source({ credsStore: "test" })("a")).toEqual({ kind: "refresh-token", token: "t" });
+});
+
+test("dockerConfigCredentials() falls back to auths when the helper knows nothing", async () => {
+  addHelper("test", "echo 'credentials not found in native keychain'; exit 1");
+  expect(await source({ credsStore: "test", auths: { a: { auth } } })("a")).toMatchObject({ username: "me" });
+});
+
+test.each([
+  ["fails", "echo boom; exit 1", "boom"],
+  ["answers nonsense", "echo secret-looking-text", "its answer is not JSON"],
+])("dockerConfigCredentials() makes an error of a helper that %s (R23)", async (_what, script, message) => {
+  addHelper("test", script);
+  const error = await source({ credsStore: "test", auths: { a: { auth } } })("a").catch((caught: unknown) => caught);
+  expect(error).toMatchObject({ code: "unauthenticated" });
+  expect(String(error)).toContain(message);
+  expect(String(error)).not.toContain("secret-looking-text");
+});
+
+test("dockerConfigCredentials() refuses a helper's name that is a path", async () => {
+  await expect(source({ credsStore: "../x" })("a")).rejects.toThrow("not a file name");
+});
+
+test("dockerConfigCredentials() does not quote a broken file", async () => {
+  await expect(source(`{"auths": "${auth}`)("a")).rejects.toThrow(/not a JSON object$/);
+});

@@ -1,0 +1,203 @@
+import { ContainerdError } from "@ctr/api";
+import {
+  type Descriptor,
+  isIndexType,
+  isManifestType,
+  type Reference,
+  referenceHost,
+  referencePath,
+  splitObject,
+} from "@ctr/oci";
+import { apiUrl, repositoryScope } from "./api-url.ts";
+import type { HostClient } from "./host-client.ts";
+import { type HttpResponse, originOf, type RequestBody } from "./http/message.ts";
+import type { Registry } from "./resolver.ts";
+import { unexpectedStatus } from "./status.ts";
+
+/** Opens the bytes to send; called again for each try. */
+export type PushSource = () => AsyncIterable<Uint8Array>;
+
+/** `exists`: the registry had it; `mounted`: it took it from another repository of its own. */
+export type PushOutcome = "exists" | "mounted" | "pushed";
+
+export interface PushOptions {
+  readonly signal: AbortSignal;
+  /** Repositories of the same registry that hold the blob, from `containerd.io/distribution.source.*` labels. */
+  readonly mountFrom?: readonly string[];
+  /** Bytes handed to the connection so far. */
+  readonly onSent?: (bytes: bigint) => void;
+}
+
+export interface PushTarget {
+  readonly reference: Reference;
+  readonly descriptor: Descriptor;
+  readonly source: PushSource;
+}
+
+/** Everything one push needs to know. */
+interface Push extends PushTarget, PushOptions {
+  readonly client: HostClient;
+}
+
+/** Sends one manifest or blob to the first host that takes pushes. */
+export async function pushBlob(registry: Registry, target: PushTarget, options: PushOptions): Promise<PushOutcome> {
+  const [client] = await registry.clients(target.reference, ["push"]);
+  if (client === undefined) throw new ContainerdError({ code: "not_found", what: "no push hosts", why: "not found" });
+  const push: Push = { ...target, ...options, client };
+  const { mediaType } = target.descriptor;
+  return isManifestType(mediaType) || isIndexType(mediaType) ? pushManifest(push) : pushLayer(push);
+}
+
+async function pushManifest(push: Push): Promise<PushOutcome> {
+  const path = `manifests/${manifestObject(push)}`;
+  await using head = await send(push, "HEAD", path, { Accept: `${push.descriptor.mediaType}, */*` });
+  if (head.status === 200 && isSame(head, push.descriptor, path)) return "exists";
+  if (head.status !== 200 && head.status !== 404) throw await unexpectedStatus(head, "HEAD");
+  await using put = await push.client.send(
+    {
+      method: "PUT",
+      url: apiUrl(push.client, push.reference, path),
+      headers: { "Content-Type": push.descriptor.mediaType },
+      scopes: scopesOf(push),
+      body: bodyOf(push),
+    },
+    push.signal,
+  );
+  await checkStored(put, push.descriptor);
+  return "pushed";
+}
+
+/** The tag, where the reference's digest (if any) is this manifest's; else the digest. */
+function manifestObject(push: Push): string {
+  const { tag, digest } = splitObject(push.reference.object);
+  return tag !== "" && (digest === "" || digest === push.descriptor.digest) ? tag : push.descriptor.digest;
+}
+
+/** A tag may point elsewhere: only the digest tells. */
+function isSame(head: HttpResponse, descriptor: Descriptor, path: string): boolean {
+  return path.endsWith(descriptor.digest) || head.headers.get("Docker-Content-Digest") === descriptor.digest;
+}
+
+async function pushLayer(push: Push): Promise<PushOutcome> {
+  await using head = await send(push, "HEAD", `blobs/${push.descriptor.digest}`, {
+    Accept: `${push.descriptor.mediaType}, */*`,
+  });
+  if (head.status === 200) return "exists";
+  if (head.status !== 404) throw await unexpectedStatus(head, "HEAD");
+  await using session = await startUpload(push);
+  if (session.status === 201) return "mounted";
+  if (![200, 202, 204].includes(session.status)) throw await unexpectedStatus(session, "POST");
+  const url = uploadUrl(push, session);
+  await using put = await push.client.send(
+    {
+      method: "PUT",
+      url,
+      headers: { "Content-Type": "application/octet-stream" },
+      scopes: scopesOf(push),
+      body: bodyOf(push),
+    },
+    push.signal,
+  );
+  await checkStored(put, push.descriptor);
+  return "pushed";
+}
+
+/** Opens an upload, first asking the registry to take the blob from another of its repositories. */
+async function startUpload(push: Push): Promise<HttpResponse> {
+  const from = mountCandidate(push);
+  if (from !== undefined) {
+    const mounted = await tryMount(push, from);
+    if (mounted !== undefined) return mounted;
+  }
+  return send(push, "POST", "blobs/uploads/", {});
+}
+
+/** `undefined` when the other repository may not be read: then the blob is sent. */
+async function tryMount(push: Push, from: string): Promise<HttpResponse | undefined> {
+  const url = apiUrl(push.client, push.reference, "blobs/uploads/");
+  url.searchParams.set("mount", push.descriptor.digest);
+  url.searchParams.set("from", from);
+  const scopes = [...scopesOf(push), `repository:${from}:pull`];
+  try {
+    const response = await push.client.send({ method: "POST", url, headers: {}, scopes }, push.signal);
+    if (response.status !== 401 && response.status !== 403) return response;
+    await response[Symbol.asyncDispose]();
+  } catch (error) {
+    if (!(error instanceof ContainerdError) || error.code !== "unauthenticated") throw error;
+  }
+  return undefined;
+}
+
+/** The repository with most leading path elements in common; the last of equals. */
+function mountCandidate(push: Push): string | undefined {
+  const own = referencePath(push.reference).split("/");
+  let best: { readonly repository: string; readonly score: number } | undefined;
+  for (const repository of push.mountFrom ?? []) {
+    if (repository === own.join("/")) continue;
+    const parts = repository.split("/");
+    const differs = parts.findIndex((part, index) => part !== own[index]);
+    const score = differs < 0 ? parts.length : differs;
+    if (best === undefined || score >= best.score) best = { repository, score };
+  }
+  return best?.repository;
+}
+
+/** Where the body goes, with its digest. The client's credentials do not follow to another origin. */
+function uploadUrl(push: Push, session: HttpResponse): URL {
+  const location = session.headers.get("Location");
+  const absolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(location) || location.startsWith("/");
+  const text = absolute ? location : `${session.url.protocol}//${location}`;
+  const url = location !== "" && URL.canParse(text, session.url.href) ? new URL(text, session.url) : undefined;
+  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    const why = `unable to parse location ${JSON.stringify(location)}`;
+    throw new ContainerdError({
+      code: "unavailable",
+      what: "cannot push blob",
+      where: { host: referenceHost(push.reference) },
+      why,
+    });
+  }
+  url.searchParams.append("digest", push.descriptor.digest);
+  return keepScheme(url, session.url);
+}
+
+/** Behind a TLS-ending proxy registries name themselves over plain HTTP: the same host and port is the same server. */
+function keepScheme(url: URL, session: URL): URL {
+  const isTwin = url.host === session.host && session.protocol === "https:" && url.protocol === "http:";
+  if (!isTwin || originOf(url) === originOf(session)) return url;
+  const copy = new URL(url);
+  copy.protocol = session.protocol;
+  return copy;
+}
+
+async function checkStored(response: HttpResponse, descriptor: Descriptor): Promise<void> {
+  if (![200, 201, 202, 204].includes(response.status)) throw await unexpectedStatus(response, "PUT");
+  const stored = response.headers.get("Docker-Content-Digest");
+  if (stored === "" || stored === descriptor.digest) return;
+  const why = `got digest ${stored}, expected ${descriptor.digest}`;
+  throw new ContainerdError({ code: "failed_precondition", what: "the registry stored something else", why });
+}
+
+function send(push: Push, method: string, path: string, headers: Record<string, string>): Promise<HttpResponse> {
+  const url = apiUrl(push.client, push.reference, path);
+  return push.client.send({ method, url, headers, scopes: scopesOf(push) }, push.signal);
+}
+
+function scopesOf(push: Push): readonly string[] {
+  return [repositoryScope(push.reference, "pull,push")];
+}
+
+function bodyOf(push: Push): RequestBody {
+  return {
+    length: push.descriptor.size,
+    async *open() {
+      let sent = 0n;
+      push.onSent?.(sent);
+      for await (const chunk of push.source()) {
+        yield chunk;
+        sent += BigInt(chunk.byteLength);
+        push.onSent?.(sent);
+      }
+    },
+  };
+}
