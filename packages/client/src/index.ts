@@ -1,1 +1,57 @@
-export {};
+export { Client, type ClientOptions, DEFAULT_NAMESPACE, DEFAULT_RUNTIME, DEFAULT_SNAPSHOTTER } from "./client.ts";
+export { type ConnectSettings, connect, DEFAULT_ADDRESS } from "./connect.ts";
+export { Container, type CreateTaskOptions, type DeleteContainerOptions } from "./container.ts";
+export type { ContainerRecord, Containers, ContainerUpdate, NewContainer } from "./containers.ts";
+export type { RemoteContentStore, RemoteWriterSettings } from "./content.ts";
+export type { ApplySettings, CompareSettings, RemoteDiffer } from "./differ.ts";
+export type { EventEnvelope, Events } from "./events.ts";
+export type { ExportOptions, ImportOptions } from "./image-archive.ts";
+export type { Pulled, PullOptions } from "./image-pull.ts";
+export type { PushSettings } from "./image-push.ts";
+export type { UnpackedImage, UnpackSettings } from "./image-unpack.ts";
+export type {
+  DeleteImageSettings,
+  Images,
+  ImageUpdate,
+  NewImage,
+  PlatformSettings,
+  SnapshotterSettings,
+} from "./images.ts";
+export type { DaemonInfo, Deprecation, Introspection, Plugin } from "./introspection.ts";
+export type { HeldLease, Lease, LeaseDeletion, LeaseResource, LeaseSettings, Leases } from "./leases.ts";
+export type { ActivateSettings, Activation, ActiveMount, MountManager } from "./mounts.ts";
+export type { Namespace, Namespaces } from "./namespaces.ts";
+export type { ContainerProcess } from "./process.ts";
+export { DEFAULT_FIFO_DIR, type IoChoice, openProcessIo, type ProcessInput, type ProcessIo } from "./process-io.ts";
+export { randomId } from "./random-id.ts";
+export type { CreateContainerOptions, RunOptions } from "./run.ts";
+export type { NewSandbox, Sandboxes, SandboxRecord } from "./sandboxes.ts";
+export type { CallSettings } from "./settings.ts";
+export { parseSignal, signalName } from "./signals.ts";
+export type { RemoteSnapshotter, SnapshotSettings } from "./snapshots.ts";
+export { type MountedRootfs, openRootfsReader, openSpecHost } from "./spec-host.ts";
+export type { DaemonStream, Streams } from "./streams.ts";
+export type { ExecOptions, Task } from "./task.ts";
+export type {
+  ExecSettings,
+  Exit,
+  KillSettings,
+  Metric,
+  NewExec,
+  NewTask,
+  ProcessInfo,
+  StdioPaths,
+  TaskStatus,
+  Tasks,
+  WindowSize,
+} from "./tasks.ts";
+export type {
+  ExportStreamOptions,
+  ImportStreamOptions,
+  RegistryCredentials,
+  RegistrySource,
+  StoreSide,
+  Transfer,
+  TransferProgress,
+  TransferSettings,
+} from "./transfer.ts";

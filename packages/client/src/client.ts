@@ -1,0 +1,167 @@
+import { ContainerdError, healthV1, LEASE_HEADER, NAMESPACE_HEADER, versionV1 } from "@ctr/api";
+import { type CallOptions, type Channel, createClient, type ServiceClient, type ServiceDefinition } from "@ctr/rpc";
+import { Containers } from "./containers.ts";
+import { RemoteContentStore } from "./content.ts";
+import { RemoteDiffer } from "./differ.ts";
+import { Events } from "./events.ts";
+import { Images } from "./images.ts";
+import { Introspection } from "./introspection.ts";
+import { Leases } from "./leases.ts";
+import { MountManager } from "./mounts.ts";
+import { Namespaces } from "./namespaces.ts";
+import type { RunOptions } from "./run.ts";
+import { Sandboxes } from "./sandboxes.ts";
+import { type CallSettings, signalOf } from "./settings.ts";
+import { RemoteSnapshotter } from "./snapshots.ts";
+import { Streams } from "./streams.ts";
+import type { Task } from "./task.ts";
+import { Tasks } from "./tasks.ts";
+import { Transfer } from "./transfer.ts";
+
+/** Which namespace and lease every call of a client names. */
+export interface ClientOptions {
+  /** containerd's namespace; `default` when left out. */
+  readonly namespace?: string;
+  /** A lease that keeps whatever the calls create. */
+  readonly leaseId?: string;
+  /** Whether disposing the client closes the channel; false when the caller opened it for more than this client. */
+  readonly ownsChannel?: boolean;
+}
+
+/** What a client is when nothing else is said; containerd's own defaults. */
+export const DEFAULT_NAMESPACE = "default";
+export const DEFAULT_SNAPSHOTTER = "overlayfs";
+export const DEFAULT_RUNTIME = "io.containerd.runc.v2";
+
+/**
+ * containerd, typed: one small facade per service over a channel. Opened by `connect`, or made over any channel;
+ * disposing it closes the channel unless it is a view (`withNamespace`, `withLease`) or the channel is the caller's.
+ */
+export class Client implements AsyncDisposable {
+  readonly channel: Channel;
+  readonly namespace: string;
+  readonly leaseId: string | undefined;
+  readonly #ownsChannel: boolean;
+  readonly #facades = new Map<string, unknown>();
+
+  constructor(channel: Channel, options: ClientOptions = {}) {
+    this.channel = channel;
+    this.namespace = options.namespace ?? DEFAULT_NAMESPACE;
+    this.leaseId = options.leaseId;
+    this.#ownsChannel = options.ownsChannel ?? false;
+  }
+
+  /** The same connection in another namespace. Leases belong to a namespace, so the view has none. */
+  withNamespace(namespace: string): Client {
+    return new Client(this.channel, { namespace });
+  }
+
+  /** The same connection with everything it creates kept by a lease. */
+  withLease(leaseId: string): Client {
+    return new Client(this.channel, { namespace: this.namespace, leaseId });
+  }
+
+  /** Typed calls of any service; give each call `callOptions()`. */
+  service<S extends ServiceDefinition>(definition: S): ServiceClient<S> {
+    return this.#facade(definition.fullName, () => createClient(definition, this.channel));
+  }
+
+  /** What a raw call needs: signal, deadline and the headers that name namespace and lease. */
+  callOptions(settings: CallSettings = {}): CallOptions {
+    const lease = this.leaseId === undefined ? {} : { [LEASE_HEADER]: this.leaseId };
+    const metadata = { [NAMESPACE_HEADER]: this.namespace, ...lease };
+    const timeout = settings.timeoutMs === undefined ? {} : { timeoutMs: settings.timeoutMs };
+    return { signal: signalOf(settings), metadata, ...timeout };
+  }
+
+  get content(): RemoteContentStore {
+    return this.#facade("content", () => new RemoteContentStore(this));
+  }
+
+  get images(): Images {
+    return this.#facade("images", () => new Images(this));
+  }
+
+  /** One snapshotter; `overlayfs` unless named. */
+  snapshots(name: string = DEFAULT_SNAPSHOTTER): RemoteSnapshotter {
+    return new RemoteSnapshotter(this, name === "" ? DEFAULT_SNAPSHOTTER : name);
+  }
+
+  get differ(): RemoteDiffer {
+    return this.#facade("differ", () => new RemoteDiffer(this));
+  }
+
+  get containers(): Containers {
+    return this.#facade("containers", () => new Containers(this));
+  }
+
+  get tasks(): Tasks {
+    return this.#facade("tasks", () => new Tasks(this));
+  }
+
+  get leases(): Leases {
+    return this.#facade("leases", () => new Leases(this));
+  }
+
+  get namespaces(): Namespaces {
+    return this.#facade("namespaces", () => new Namespaces(this));
+  }
+
+  get events(): Events {
+    return this.#facade("events", () => new Events(this));
+  }
+
+  get introspection(): Introspection {
+    return this.#facade("introspection", () => new Introspection(this));
+  }
+
+  /** containerd 2.2 and later. */
+  get mounts(): MountManager {
+    return this.#facade("mounts", () => new MountManager(this));
+  }
+
+  /** containerd 1.7 and later. */
+  get sandboxes(): Sandboxes {
+    return this.#facade("sandboxes", () => new Sandboxes(this));
+  }
+
+  /** containerd 1.7 and later. */
+  get transfer(): Transfer {
+    return this.#facade("transfer", () => new Transfer(this));
+  }
+
+  /** containerd 1.7 and later. */
+  get streams(): Streams {
+    return this.#facade("streams", () => new Streams(this));
+  }
+
+  /** The daemon's version and the commit it was built from. */
+  async version(settings: CallSettings = {}): Promise<{ readonly version: string; readonly revision: string }> {
+    return this.service(versionV1.VersionDefinition).version({}, this.callOptions(settings));
+  }
+
+  /** Resolves when the daemon says that it serves; throws `unavailable` when it says that it does not. */
+  async health(settings: CallSettings = {}): Promise<void> {
+    const { status } = await this.service(healthV1.HealthDefinition).check({}, this.callOptions(settings));
+    if (status !== healthV1.HealthCheckResponse_ServingStatus.SERVING) {
+      throw new ContainerdError({ code: "unavailable", what: "containerd is not serving", where: { status } });
+    }
+  }
+
+  /** A container from an image and its task, started: `ctr run` as a function. */
+  async run(options: RunOptions): Promise<Task> {
+    const { runContainer } = await import("./run.ts");
+    return runContainer(this, options);
+  }
+
+  /** Closes the channel when this client owns it. Disposing twice is harmless. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ownsChannel) await this.channel[Symbol.asyncDispose]();
+  }
+
+  #facade<T>(name: string, make: () => T): T {
+    if (!this.#facades.has(name)) this.#facades.set(name, make());
+    // Each name is used with one `make`, so what is stored under it has its type.
+    return this.#facades.get(name) as T;
+  }
+}

@@ -1,0 +1,115 @@
+import { ContainerdError, containersV1, isJsonAny, type protobufAny } from "@ctr/api";
+import { encodeSpec, type Labels, parseSpec, SPEC_TYPE_URL, type Spec, type Timestamp } from "@ctr/oci";
+import type { ServiceClient } from "@ctr/rpc";
+import type { Client } from "./client.ts";
+import { Container } from "./container.ts";
+import type { CreateContainerOptions } from "./run.ts";
+import type { CallSettings } from "./settings.ts";
+import { timestampFromWire } from "./wire.ts";
+
+/** A container's metadata: what it is made from and how it is to run. The running thing is its task. */
+export interface ContainerRecord {
+  readonly id: string;
+  readonly labels: Labels;
+  /** Image name; free text, "" for none. */
+  readonly image: string;
+  readonly runtime: { readonly name: string; readonly options?: protobufAny.Any | undefined };
+  /** The OCI runtime spec, parsed; `rawSpec` has the bytes. Undefined when it is not JSON. */
+  readonly spec: Spec | undefined;
+  readonly rawSpec: protobufAny.Any | undefined;
+  readonly snapshotter: string;
+  readonly snapshotKey: string;
+  readonly extensions: Readonly<Record<string, protobufAny.Any>>;
+  readonly sandboxId: string;
+  readonly createdAt: Timestamp | undefined;
+  readonly updatedAt: Timestamp | undefined;
+}
+
+/** What a caller gives to make one. The spec travels as JSON. */
+export type NewContainer = Pick<ContainerRecord, "id" | "runtime" | "spec"> &
+  Partial<Pick<ContainerRecord, "labels" | "image" | "snapshotter" | "snapshotKey" | "extensions" | "sandboxId">>;
+
+/** Fields an update may name: `labels`, `labels.<key>`, `spec`, `extensions`, `extensions.<key>`, `image`, `snapshotkey`. */
+export type ContainerUpdate = Pick<ContainerRecord, "id"> & Partial<Omit<NewContainer, "id">>;
+
+/** Container records of a namespace. Engine reference: Containers service. */
+export class Containers {
+  readonly #client: Client;
+  readonly #service: ServiceClient<typeof containersV1.ContainersDefinition>;
+
+  constructor(client: Client) {
+    this.#client = client;
+    this.#service = client.service(containersV1.ContainersDefinition);
+  }
+
+  async get(id: string, settings: CallSettings = {}): Promise<Container> {
+    return this.#open((await this.#service.get({ id }, this.#client.callOptions(settings))).container);
+  }
+
+  /** Filter fields are `id`, `image`, `runtime.name` and `labels.*`. */
+  async list(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Container[]> {
+    const { containers } = await this.#service.list({ filters }, this.#client.callOptions(settings));
+    return containers.map((container) => this.#open(container));
+  }
+
+  /** Stores a record as it is given; `createFromImage` makes snapshot and spec too. */
+  async create(container: NewContainer, settings: CallSettings = {}): Promise<Container> {
+    const request = { container: toWire(container) };
+    return this.#open((await this.#service.create(request, this.#client.callOptions(settings))).container);
+  }
+
+  /** A snapshot of the image, a spec from its config and your options, and the record that names both. */
+  async createFromImage(options: CreateContainerOptions): Promise<Container> {
+    const { createContainer } = await import("./run.ts");
+    return createContainer(this.#client, options);
+  }
+
+  /** Replaces the fields that `paths` name; without paths all of them. */
+  async update(update: ContainerUpdate, paths: readonly string[], settings: CallSettings = {}): Promise<Container> {
+    const request = { container: toWire(update), updateMask: [...paths] };
+    return this.#open((await this.#service.update(request, this.#client.callOptions(settings))).container);
+  }
+
+  /** Drops the record alone; `Container.delete` looks after task and snapshot too. */
+  async delete(id: string, settings: CallSettings = {}): Promise<void> {
+    await this.#service.delete({ id }, this.#client.callOptions(settings));
+  }
+
+  #open(wire: containersV1.Container | undefined): Container {
+    if (wire !== undefined) return new Container(this.#client, fromWire(wire));
+    throw new ContainerdError({ code: "internal", what: "cannot read containers answer", why: "it has no container" });
+  }
+}
+
+function toWire(container: ContainerUpdate) {
+  const { id, labels, image, runtime, spec, snapshotter, snapshotKey, extensions, sandboxId } = container;
+  return {
+    id,
+    labels,
+    image,
+    runtime,
+    spec: spec === undefined ? undefined : { typeUrl: SPEC_TYPE_URL, value: encodeSpec(spec) },
+    snapshotter,
+    snapshotKey,
+    extensions,
+    sandbox: sandboxId,
+  };
+}
+
+function fromWire(wire: containersV1.Container): ContainerRecord {
+  const { id, labels, image, spec, snapshotter, snapshotKey, extensions, sandbox } = wire;
+  return {
+    id,
+    labels,
+    image,
+    runtime: { name: wire.runtime?.name ?? "", options: wire.runtime?.options },
+    spec: spec !== undefined && isJsonAny(spec) ? parseSpec(spec.value) : undefined,
+    rawSpec: spec,
+    snapshotter,
+    snapshotKey,
+    extensions,
+    sandboxId: sandbox,
+    createdAt: timestampFromWire(wire.createdAt),
+    updatedAt: timestampFromWire(wire.updatedAt),
+  };
+}

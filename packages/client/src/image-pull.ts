@@ -1,0 +1,53 @@
+import { defaultPlatforms, type Image, type Labels } from "@ctr/oci";
+import { type FetchImageOptions, fetchImage, openResolver, type Resolver } from "@ctr/registry";
+import type { Client } from "./client.ts";
+import { type UnpackSettings, unpackTo } from "./image-unpack.ts";
+import { signalOf } from "./settings.ts";
+
+export interface PullOptions
+  extends UnpackSettings,
+    Pick<FetchImageOptions, "allMetadata" | "manifestLimit" | "maxConcurrentDownloads" | "onProgress" | "childLabel"> {
+  /** How registries are reached: credentials, TLS, mirrors. Anonymous over https when left out. */
+  readonly resolver?: Resolver | undefined;
+  /** Labels of the image. */
+  readonly labels?: Labels | undefined;
+  /** False leaves the layers packed. */
+  readonly unpack?: boolean | undefined;
+}
+
+export interface Pulled {
+  readonly image: Image;
+  /** Name of the top snapshot; undefined when nothing was unpacked. */
+  readonly chainID: string | undefined;
+}
+
+/**
+ * The client-side pull, for any containerd: lease, fetch, record, unpack. The record is made before unpacking, as the
+ * Go client does, so that a failure to unpack keeps what was downloaded.
+ */
+export async function pullImage(client: Client, reference: string, options: PullOptions): Promise<Pulled> {
+  const signal = signalOf(options);
+  await using lease = await client.leases.hold({ signal });
+  const { content, images } = lease.client;
+  const resolver = options.resolver ?? openResolver();
+  const resolved = await fetchImage({ resolver, reference, content }, fetchOptions(options, signal));
+  const { labels = {} } = options;
+  const image = await images.put({ name: resolved.name, target: resolved.descriptor, labels }, { signal });
+  if (options.unpack === false) return { image, chainID: undefined };
+  const { chainID } = await unpackTo(lease.client, image.target, options);
+  return { image, chainID };
+}
+
+function fetchOptions(options: PullOptions, signal: AbortSignal): FetchImageOptions {
+  const { matcher = defaultPlatforms(), allMetadata, maxConcurrentDownloads, onProgress, childLabel } = options;
+  return {
+    signal,
+    matcher,
+    // One platform unless the caller's matcher is meant to take several.
+    manifestLimit: options.manifestLimit ?? (options.matcher === undefined ? 1 : 0),
+    ...(allMetadata === undefined ? {} : { allMetadata }),
+    ...(maxConcurrentDownloads === undefined ? {} : { maxConcurrentDownloads }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(childLabel === undefined ? {} : { childLabel }),
+  };
+}

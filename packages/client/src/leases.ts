@@ -1,0 +1,123 @@
+import { ContainerdError, hasCode, leasesV1 } from "@ctr/api";
+import type { Labels, Timestamp } from "@ctr/oci";
+import type { ServiceClient } from "@ctr/rpc";
+import type { Client } from "./client.ts";
+import { randomId } from "./random-id.ts";
+import type { CallSettings } from "./settings.ts";
+import { timestampFromWire } from "./wire.ts";
+
+/** How long a lease lives when its holder dies: what the Go client gives. */
+const DEFAULT_EXPIRY_MS = 24 * 60 * 60 * 1000;
+/** Label that tells the collector when a lease ends; RFC 3339. */
+const EXPIRE_LABEL = "containerd.io/gc.expire";
+
+export interface Lease {
+  readonly id: string;
+  readonly labels: Labels;
+  readonly createdAt: Timestamp | undefined;
+}
+
+/** What a lease keeps: `content` by digest, `ingests` by ref, `images` by name, `snapshots/<snapshotter>` by key. */
+export interface LeaseResource {
+  readonly type: string;
+  readonly id: string;
+}
+
+export interface LeaseSettings extends CallSettings {
+  /** Made up when left out. */
+  readonly id?: string | undefined;
+  readonly labels?: Labels | undefined;
+  /** Time until the collector may ignore it; for ever when left out. */
+  readonly expiresMs?: number | undefined;
+}
+
+export interface LeaseDeletion extends CallSettings {
+  /** Wait until what only this lease kept is collected. */
+  readonly sync?: boolean | undefined;
+}
+
+/** A lease and a client that works under it. Disposing deletes the lease. */
+export interface HeldLease extends Lease, AsyncDisposable {
+  /** The same connection; whatever it creates is kept by the lease. */
+  readonly client: Client;
+}
+
+/** Leases keep things from garbage collection. Engine reference: Leases service. */
+export class Leases {
+  readonly #client: Client;
+  readonly #service: ServiceClient<typeof leasesV1.LeasesDefinition>;
+
+  constructor(client: Client) {
+    this.#client = client;
+    this.#service = client.service(leasesV1.LeasesDefinition);
+  }
+
+  async create(settings: LeaseSettings = {}): Promise<Lease> {
+    const { id = randomId(), labels = {}, expiresMs } = settings;
+    const expiry = expiresMs === undefined ? {} : { [EXPIRE_LABEL]: new Date(Date.now() + expiresMs).toISOString() };
+    const request = { id, labels: { ...expiry, ...labels } };
+    const { lease } = await this.#service.create(request, this.#client.callOptions(settings));
+    if (lease !== undefined) return leaseFromWire(lease);
+    throw new ContainerdError({ code: "internal", what: "cannot read leases answer", why: "it has no lease" });
+  }
+
+  /**
+   * Creates a lease for the length of a block: `await using lease = await client.leases.hold()`, then work through
+   * `lease.client`. It expires by itself after a day when this process dies. A client that has a lease already
+   * keeps it, and nothing is created or deleted.
+   */
+  async hold(settings: LeaseSettings = {}): Promise<HeldLease> {
+    const client = this.#client;
+    if (client.leaseId !== undefined) return borrowedLease(client, client.leaseId);
+    const lease = await this.create({ expiresMs: DEFAULT_EXPIRY_MS, ...settings });
+    let gone: Promise<void> | undefined;
+    return {
+      ...lease,
+      client: client.withLease(lease.id),
+      [Symbol.asyncDispose]: () => {
+        gone ??= this.#release(lease.id);
+        return gone;
+      },
+    };
+  }
+
+  async list(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Lease[]> {
+    const { leases } = await this.#service.list({ filters }, this.#client.callOptions(settings));
+    return leases.map(leaseFromWire);
+  }
+
+  async delete(id: string, settings: LeaseDeletion = {}): Promise<void> {
+    await this.#service.delete({ id, sync: settings.sync ?? false }, this.#client.callOptions(settings));
+  }
+
+  async addResource(id: string, resource: LeaseResource, settings: CallSettings = {}): Promise<void> {
+    await this.#service.addResource({ id, resource }, this.#client.callOptions(settings));
+  }
+
+  async deleteResource(id: string, resource: LeaseResource, settings: CallSettings = {}): Promise<void> {
+    await this.#service.deleteResource({ id, resource }, this.#client.callOptions(settings));
+  }
+
+  async resources(id: string, settings: CallSettings = {}): Promise<readonly LeaseResource[]> {
+    const { resources } = await this.#service.listResources({ id }, this.#client.callOptions(settings));
+    return resources.map(({ type, id }) => ({ type, id }));
+  }
+
+  /** Runs also after the caller was cancelled, so without its signal. */
+  async #release(id: string): Promise<void> {
+    try {
+      await this.delete(id);
+    } catch (error) {
+      // Expired or deleted by someone else: the wanted state.
+      if (!hasCode(error, "not_found")) throw error;
+    }
+  }
+}
+
+function borrowedLease(client: Client, id: string): HeldLease {
+  return { id, labels: {}, createdAt: undefined, client, async [Symbol.asyncDispose]() {} };
+}
+
+function leaseFromWire({ id, labels, createdAt }: leasesV1.Lease): Lease {
+  return { id, labels, createdAt: timestampFromWire(createdAt) };
+}

@@ -1,0 +1,92 @@
+import { hostPlatform, type Mount, type RootfsReader, type SpecHost } from "@ctr/oci";
+import {
+  getHostname,
+  getKernelVersion,
+  mountAll,
+  openRoot,
+  type Root,
+  readEffectiveCapabilities,
+  readOnlyMounts,
+  readPathEntry,
+  unmount,
+} from "@ctr/sys";
+
+/** What spec options ask of this machine. */
+export function openSpecHost(): SpecHost {
+  return {
+    hostname: getHostname(),
+    architecture: hostPlatform().architecture,
+    kernel: getKernelVersion(),
+    effectiveCapabilities: async () => readEffectiveCapabilities(),
+    readFile: async (path) => new Uint8Array(process.getBuiltinModule("node:fs").readFileSync(path)),
+    stat: async (path) => readPathEntry(path),
+  };
+}
+
+/** A root filesystem to read user and group names from. Disposing takes down what was mounted for it. */
+export interface MountedRootfs extends RootfsReader, AsyncDisposable {}
+
+/**
+ * The tree of a snapshot, or of a plain directory, mounted only when something is read. The tree is not trusted: links
+ * in it lead nowhere else.
+ */
+export function openRootfsReader(rootfs: readonly Mount[] | string): MountedRootfs {
+  let opened: Promise<OpenRootfs> | undefined;
+  return {
+    async readFile(path) {
+      opened ??= typeof rootfs === "string" ? openDirectory(rootfs) : openMounts(rootfs);
+      return readOptional((await opened).root, path);
+    },
+    async [Symbol.asyncDispose]() {
+      // A failure to open was told to whoever read.
+      const rootfs = await opened?.catch(() => undefined);
+      await rootfs?.close();
+    },
+  };
+}
+
+interface OpenRootfs {
+  readonly root: Root;
+  close(): Promise<void>;
+}
+
+async function openDirectory(dir: string): Promise<OpenRootfs> {
+  const root = await openRoot(dir);
+  return { root, close: async () => root[Symbol.asyncDispose]() };
+}
+
+/** A lone bind mount is a directory already; anything else is mounted read-only on one of our own. */
+async function openMounts(mounts: readonly Mount[]): Promise<OpenRootfs> {
+  const [only, ...others] = mounts;
+  if (only !== undefined && others.length === 0 && only.type === "bind") return openDirectory(only.source);
+  const { mkdtempSync, rmdirSync } = process.getBuiltinModule("node:fs");
+  const dir = mkdtempSync(`${process.env["TMPDIR"] ?? "/tmp"}/containerd-mount`);
+  let mounted = false;
+  try {
+    await mountAll(readOnlyMounts(mounts), dir);
+    mounted = true;
+    const root = await openRoot(dir);
+    const close = async () => {
+      await root[Symbol.asyncDispose]();
+      await unmount(dir);
+      rmdirSync(dir);
+    };
+    return { root, close };
+  } catch (error) {
+    if (mounted) await unmount(dir);
+    rmdirSync(dir);
+    throw error;
+  }
+}
+
+/** Absence is an answer here; anything else wrong with the path is not. */
+async function readOptional(root: Root, path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await root.readFile(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) {
+      return undefined;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,152 @@
+import { ContainerdError, decodeAnyAs, encodeAny, type protobufAny, streamingV1 } from "@ctr/api";
+import type { Client } from "./client.ts";
+import { randomId } from "./random-id.ts";
+import { RequestQueue } from "./request-queue.ts";
+import { type CallSettings, signalOf } from "./settings.ts";
+
+/** Bytes a receiver lets a sender have under way. Engine reference: Streaming service. */
+const WINDOW_BYTES = 64 * 1024;
+/** Largest `Data` message. */
+const DATA_BYTES = 32 * 1024;
+
+/** A stream that the daemon's other services reach by its id. Disposing ends it. */
+export interface DaemonStream extends AsyncDisposable {
+  readonly id: string;
+  send(message: protobufAny.Any): void;
+  /** Messages from the daemon; ends when it lets go. May be read once. */
+  readonly messages: AsyncIterable<protobufAny.Any>;
+  /** Nothing more will be sent. */
+  finish(): void;
+}
+
+/** Streams beside a call: progress, credentials, archives. containerd 1.7 and later; unverified against 2.x. */
+export class Streams {
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Opens a stream; its id is known to the daemon once this resolves. `prefix` only makes the id readable. */
+  async open(prefix: string, settings: CallSettings = {}): Promise<DaemonStream> {
+    const id = `${prefix}-${randomId()}`;
+    const cancel = new AbortController();
+    const requests = new RequestQueue<protobufAny.Any>();
+    const signal = AbortSignal.any([signalOf(settings), cancel.signal]);
+    const options = this.#client.callOptions({ ...settings, signal });
+    const answers = this.#client.service(streamingV1.StreamingDefinition).stream(requests, options);
+    const responses = answers[Symbol.asyncIterator]();
+    requests.push(encodeAny("containerd.services.streaming.v1.StreamInit", { id }));
+    const { done } = await responses.next();
+    if (done === true) {
+      throw new ContainerdError({
+        code: "unavailable",
+        what: "cannot open stream",
+        where: { id },
+        why: "it ended at once",
+      });
+    }
+    return {
+      id,
+      send: (message) => requests.push(message),
+      messages: messagesUntil(responses, cancel.signal),
+      finish: () => requests.end(),
+      async [Symbol.asyncDispose]() {
+        requests.end();
+        cancel.abort();
+      },
+    };
+  }
+}
+
+/** Our own ending of the stream is an end, not an error. */
+async function* messagesUntil(
+  responses: AsyncIterator<protobufAny.Any>,
+  ended: AbortSignal,
+): AsyncIterable<protobufAny.Any> {
+  try {
+    for (;;) {
+      const { done, value } = await responses.next();
+      if (done === true) return;
+      yield value;
+    }
+  } catch (error) {
+    if (!ended.aborted) throw error;
+  }
+}
+
+/** Sends bytes as the daemon's window allows, then ends the sending side. */
+export async function sendBytes(stream: DaemonStream, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const window = new SendWindow();
+  const listening = listen(stream, window);
+  try {
+    for await (const chunk of chunks) {
+      for (let start = 0; start < chunk.byteLength; ) {
+        const length = await window.take(Math.min(DATA_BYTES, chunk.byteLength - start));
+        if (length === 0) return;
+        stream.send(encodeAny("containerd.types.transfer.Data", { data: chunk.slice(start, start + length) }));
+        start += length;
+      }
+    }
+  } finally {
+    stream.finish();
+  }
+  await listening;
+}
+
+/** Bytes from the daemon, at most a window ahead of the reader. */
+export async function* receiveBytes(stream: DaemonStream): AsyncIterable<Uint8Array> {
+  let granted = 0;
+  const grant = () => {
+    if (granted >= WINDOW_BYTES) return;
+    stream.send(encodeAny("containerd.types.transfer.WindowUpdate", { update: WINDOW_BYTES }));
+    granted += WINDOW_BYTES;
+  };
+  grant();
+  for await (const message of stream.messages) {
+    const data = decodeAnyAs(message, "containerd.types.transfer.Data")?.data;
+    if (data === undefined) continue;
+    yield data;
+    granted -= data.byteLength;
+    grant();
+  }
+}
+
+/** What may still be sent; closed when the daemon ends the stream. */
+class SendWindow {
+  #left = 0;
+  #closed = false;
+  #wake: (() => void) | undefined;
+
+  add(bytes: number): void {
+    this.#left += bytes;
+    this.#wake?.();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wake?.();
+  }
+
+  /** Waits for room and takes up to `wanted` of it; 0 when the daemon wants no more. */
+  async take(wanted: number): Promise<number> {
+    while (this.#left === 0 && !this.#closed) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const taken = this.#closed ? 0 : Math.min(wanted, this.#left);
+    this.#left -= taken;
+    return taken;
+  }
+}
+
+async function listen(stream: DaemonStream, window: SendWindow): Promise<void> {
+  try {
+    for await (const message of stream.messages) {
+      window.add(decodeAnyAs(message, "containerd.types.transfer.WindowUpdate")?.update ?? 0);
+    }
+  } finally {
+    window.close();
+  }
+}

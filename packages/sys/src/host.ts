@@ -1,0 +1,63 @@
+/** What a path on this machine is, as a container's devices need it. */
+export type PathEntry =
+  | { readonly kind: "device"; readonly device: DeviceNumbers }
+  | { readonly kind: "directory"; readonly names: readonly string[] }
+  | { readonly kind: "other" };
+
+/** A device node, or a FIFO among them. */
+export interface DeviceNumbers {
+  readonly type: "b" | "c" | "p";
+  readonly major: number;
+  readonly minor: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The machine's name, as the kernel has it. */
+export function getHostname(): string {
+  return process.getBuiltinModule("node:fs").readFileSync("/proc/sys/kernel/hostname", "utf8").trimEnd();
+}
+
+/** Major and minor version of the running kernel. */
+export function getKernelVersion(): readonly [number, number] {
+  const text = process.getBuiltinModule("node:fs").readFileSync("/proc/sys/kernel/osrelease", "utf8");
+  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(text) ?? [];
+  return [Number(major), Number(minor)];
+}
+
+/** What stands at `path`, links followed. Throws an error with Go's words: `stat /x: no such file or directory`. */
+export function readPathEntry(path: string): PathEntry {
+  const { readdirSync, statSync } = process.getBuiltinModule("node:fs");
+  const stats = named("stat", path, () => statSync(path));
+  if (stats.isDirectory()) return { kind: "directory", names: named("open", path, () => readdirSync(path).sort()) };
+  const type = stats.isBlockDevice() ? "b" : stats.isCharacterDevice() ? "c" : stats.isFIFO() ? "p" : undefined;
+  if (type === undefined) return { kind: "other" };
+  const { uid, gid } = stats;
+  return { kind: "device", device: { type, ...splitDevice(stats.rdev), mode: stats.mode & 0o7777, uid, gid } };
+}
+
+/** Linux packs a device number into 64 bits: gnu_dev_major and gnu_dev_minor of sysmacros.h. */
+export function splitDevice(rdev: number): { readonly major: number; readonly minor: number } {
+  const bits = BigInt(rdev);
+  const major = ((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n);
+  const minor = (bits & 0xffn) | ((bits >> 12n) & 0xffffff00n);
+  return { major: Number(major), minor: Number(minor) };
+}
+
+const words: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or directory",
+  EACCES: "permission denied",
+  ENOTDIR: "not a directory",
+  ELOOP: "too many levels of symbolic links",
+};
+
+function named<T>(call: string, path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    throw new Error(`${call} ${path}: ${words[code] ?? code}`, { cause });
+  }
+}
