@@ -1,0 +1,14 @@
+import { defineCommand } from "../../command.ts";
+import type { list } from "../../table/containers.ts";
+import { formatTable, wideTable } from "../../tabwriter.ts";
+
+/** `ctr containers list [filter…]`. */
+export const listCommand = defineCommand<typeof list>({
+  async run({ args, flags, stdout, connect, signal }) {
+    const client = await connect();
+    const containers = await client.containers.list(args, { signal });
+    if (flags.quiet) return stdout.write(containers.map(({ id }) => `${id}\n`).join(""));
+    const rows = containers.map(({ id, image, runtime }) => [id, image || "-", runtime.name]);
+    await stdout.write(formatTable([["CONTAINER", "IMAGE", "RUNTIME"], ...rows], wideTable));
+  },
+});

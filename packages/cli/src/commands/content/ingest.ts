@@ -1,0 +1,23 @@
+import { hasCode } from "@ctr/api";
+import { digestArgument } from "../../content-arguments.ts";
+import { defineCommand } from "../../command.ts";
+import { fail } from "../../errors.ts";
+import type { ingest } from "../../table/content.ts";
+
+/** `ctr content ingest KEY`: stdin becomes a blob; one that exists already is as good. */
+export const ingestCommand = defineCommand<typeof ingest>({
+  async run({ args: [ref = ""], flags, stdin, connect, signal }) {
+    if (ref === "") throw fail("must specify a transaction reference", "give the write a name: `ctr content ingest KEY < FILE`");
+    const expected = flags.expectedDigest === "" ? undefined : digestArgument(flags.expectedDigest);
+    const size = flags.expectedSize === 0n ? undefined : flags.expectedSize;
+    const client = await connect();
+    try {
+      await using writer = await client.content.writer(ref, { signal, expected, size });
+      if (writer.offset > 0n) await writer.truncate(0n, { signal });
+      for await (const chunk of stdin.chunks()) await writer.write(chunk, { signal });
+      await writer.commit({ ...(expected && { expected }), ...(size !== undefined && { size }) }, { signal });
+    } catch (error) {
+      if (!hasCode(error, "already_exists")) throw error;
+    }
+  },
+});

@@ -1,0 +1,48 @@
+import type { Client } from "@ctr/client";
+import { defaultPlatforms, formatPlatform, type Image, imageSize, presentPlatforms } from "@ctr/oci";
+import { defineCommand } from "../../command.ts";
+import { messageOf } from "../../errors.ts";
+import { formatLabels } from "../../labels.ts";
+import type { Logger } from "../../log.ts";
+import type { list } from "../../table/images.ts";
+import { formatTable, narrowTable } from "../../tabwriter.ts";
+import { formatIec } from "../../units.ts";
+
+/** Images whose blobs are read at once. */
+const AT_ONCE = 16;
+
+/** `ctr images list [filter…]`. */
+export const listCommand = defineCommand<typeof list>({
+  async run({ args, flags, stdout, log, connect, signal }) {
+    const client = await connect();
+    const images = await client.images.list(args, { signal });
+    if (flags.quiet) return stdout.write(images.map(({ name }) => `${name}\n`).join(""));
+    const rows: (readonly string[])[] = [["REF", "TYPE", "DIGEST", "SIZE", "PLATFORMS", "LABELS"]];
+    for (let at = 0; at < images.length; at += AT_ONCE) {
+      rows.push(...(await Promise.all(images.slice(at, at + AT_ONCE).map((image) => toRow(client, image, log, signal)))));
+    }
+    await stdout.write(formatTable(rows, narrowTable));
+  },
+});
+
+/** What cannot be read is told on stderr; the row shows what could. */
+async function toRow(client: Client, image: Image, log: Logger, signal: AbortSignal): Promise<readonly string[]> {
+  const { name, target, labels } = image;
+  const { size, fault } = await imageSize(client.content, target, { signal, matcher: defaultPlatforms() });
+  if (fault !== undefined) {
+    await log.error(`failed calculating size for image ${name}`, { error: messageOf(fault) });
+  }
+  const platforms = await platformsOf(client, image, log, signal);
+  return [name, target.mediaType, target.digest, formatIec(size), platforms, formatLabels(labels, "-")];
+}
+
+async function platformsOf(client: Client, { name, target }: Image, log: Logger, signal: AbortSignal): Promise<string> {
+  try {
+    const found = await presentPlatforms(client.content, target, { signal });
+    const names = [...new Set(found.map(formatPlatform))].sort();
+    return names.length === 0 ? "-" : names.join(",");
+  } catch (error) {
+    await log.error(`failed resolving platform for image ${name}`, { error: messageOf(error) });
+    return "-";
+  }
+}

@@ -1,0 +1,35 @@
+import type { Plugin } from "@ctr/client";
+import { formatPlatform } from "@ctr/oci";
+import { defineCommand } from "../../command.ts";
+import type { pluginsList } from "../../table/top-level.ts";
+import { alignTabs, formatTable, wideTable } from "../../tabwriter.ts";
+import { formatPluginDetails } from "./details.ts";
+
+/** `ctr plugins list`: a table, ids alone, or a block per plugin. */
+export const listCommand = defineCommand<typeof pluginsList>({
+  async run({ args, flags, stdout, connect, signal }) {
+    const client = await connect();
+    const plugins = await client.introspection.plugins(args, { signal });
+    await stdout.write(
+      flags.quiet
+        ? plugins.map(({ id }) => `${id}\n`).join("")
+        : flags.detailed
+          ? alignTabs(plugins.map(formatPluginDetails).join(""), wideTable)
+          : formatTable([["TYPE", "ID", "PLATFORMS", "STATUS"], ...plugins.map(toRow)], wideTable),
+    );
+  },
+});
+
+function toRow(plugin: Plugin): readonly string[] {
+  return [plugin.type, plugin.id, platformsOf(plugin), statusOf(plugin)];
+}
+
+function platformsOf({ platforms }: Plugin): string {
+  const names = [...new Set(platforms.map(formatPlatform))].sort();
+  return names.length === 0 ? "-" : names.join(",");
+}
+
+function statusOf({ initError }: Plugin): string {
+  if (!initError) return "ok";
+  return initError.message.includes("skip plugin") ? "skip" : "error";
+}

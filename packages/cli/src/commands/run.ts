@@ -1,0 +1,106 @@
+import { hasCode } from "@ctr/api";
+import type { Container } from "@ctr/client";
+import { encodeSpec } from "@ctr/oci";
+import { type CommandContext, defineCommand } from "../command.ts";
+import { makeContainer } from "../container-maker.ts";
+import { fail, messageOf } from "../errors.ts";
+import { formatGoJson, RawJson } from "../go-json.ts";
+import { writePidFile } from "../pid-file.ts";
+import { attachProcess, chooseIo, openTerminalFor } from "../process-session.ts";
+import { taskOptions } from "../runtime-options.ts";
+import type { run } from "../table/top-level.ts";
+import { hasTerminal } from "../terminal.ts";
+
+type Context = CommandContext<(typeof run)["flags"]>;
+
+/** `ctr run IMAGE|ROOTFS ID [CMD…]`: a container, its task, and the task's exit code. */
+export const runCommand = defineCommand<typeof run>({
+  async run(context) {
+    const { flags, connect, signal } = context;
+    const place = parseArguments(context);
+    checkTask(flags);
+    const client = await connect();
+    const container = await makeContainer(client, requestOf(context, place), signal);
+    try {
+      if (flags.dumpConfig !== "" || context.given("dump-config")) await dumpSpec(container, flags.dumpConfig);
+      return await runTask(context, container);
+    } finally {
+      if (flags.rm) await removeContainer(context, container);
+    }
+  },
+});
+
+/** What can be told without a daemon is told before one is asked, and before anything is made. */
+function checkTask(flags: Context["flags"]): void {
+  if (flags.cni) throw fail("--cni is not supported by this version", "use --net-host, or set the network up yourself");
+  if (flags.tty && flags.nullIo) throw fail("tty and null-io cannot be used together");
+  if (flags.tty && !flags.detach && !hasTerminal()) {
+    throw fail("provided file is not a console", "-t needs a terminal: leave it out");
+  }
+}
+
+function parseArguments({ args, flags }: Context) {
+  if (flags.rm && flags.detach) throw fail("flags --detach and --rm cannot be specified together");
+  if (flags.config !== "") {
+    const [id = ""] = args;
+    if (id === "") throw fail("container id must be provided");
+    if (args.length > 1) throw fail("with spec config file, only container id should be provided");
+    return { source: "", id, args: [] };
+  }
+  const [source = "", id = "", ...words] = args;
+  if (source === "") throw fail("image ref must be provided");
+  if (id === "") throw fail("container id must be provided");
+  return { source, id, args: words };
+}
+
+function requestOf({ flags, given }: Context, place: ReturnType<typeof parseArguments>) {
+  const cgroup = given("cgroup") ? flags.cgroup : undefined;
+  return { flags, allowNewPrivsGiven: given("allow-new-privs"), run: { ...flags, cgroup }, ...place };
+}
+
+async function dumpSpec(container: Container, path: string): Promise<void> {
+  if (path === "") throw fail("file name is required with --dump-config");
+  const bytes = container.rawSpec?.value ?? encodeSpec(container.spec ?? { ociVersion: "" });
+  const { writeFile } = await import("node:fs/promises");
+  await writeFile(path, formatGoJson(new RawJson(new TextDecoder().decode(bytes)), "  "));
+}
+
+/** The task from creation to end. Disposing it kills and deletes what an error left. */
+async function runTask(context: Context, container: Container): Promise<number> {
+  const { flags, signal } = context;
+  const tty = container.spec?.process?.terminal === true;
+  using terminal = openTerminalFor(tty && !flags.detach);
+  await using task = await container.createTask({
+    io: chooseIo(flags, tty),
+    runtimeOptions: taskOptions(flags.runtime, {
+      noPivot: flags.noPivot,
+      ioUid: firstHostId(flags.uidmap, flags.gidmap),
+      ioGid: firstHostId(flags.gidmap, flags.uidmap),
+    }),
+    signal,
+  });
+  if (flags.pidFile !== "") await writePidFile(flags.pidFile, task.pid);
+  await task.start({ signal, watch: !flags.detach });
+  if (flags.detach) {
+    await task.detach();
+    return 0;
+  }
+  using session = attachProcess(task, context, terminal);
+  const exitCode = await session.finish();
+  await task.delete();
+  return exitCode;
+}
+
+/** Who owns the streams: the first host id of a mapping; mappings count only when both kinds are given. */
+function firstHostId(mappings: readonly string[], others: readonly string[]): number | undefined {
+  return others.length === 0 ? undefined : Number(mappings[0]?.split(":")[1] ?? 0);
+}
+
+/** `--rm`, also after an error; a failure here must not hide the one before. */
+async function removeContainer({ log }: Context, container: Container): Promise<void> {
+  try {
+    await container.delete();
+  } catch (error) {
+    if (!hasCode(error, "not_found")) await log.error("failed to cleanup container", { error: messageOf(error) });
+  }
+}

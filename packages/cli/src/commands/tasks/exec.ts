@@ -1,0 +1,56 @@
+import { type Client, type Container, openRootfsReader } from "@ctr/client";
+import { resolveUser, type SpecProcess } from "@ctr/oci";
+import { defineCommand } from "../../command.ts";
+import { fail } from "../../errors.ts";
+import { attachProcess, chooseIo, openTerminalFor } from "../../process-session.ts";
+import type { exec } from "../../table/tasks.ts";
+import { containerArgument, getTask } from "./task.ts";
+
+/** `ctr tasks exec --exec-id E ID CMD…`: a further process with the rights of the container's first one. */
+export const execCommand = defineCommand<typeof exec>({
+  async run(context) {
+    const { args, flags, connect, signal } = context;
+    const id = containerArgument(args[0]);
+    if (flags.tty && flags.logUri !== "") throw fail("can't use log-uri with tty");
+    if (flags.logUri !== "" && flags.fifoDir !== "") throw fail("can't use log-uri with fifo-dir");
+    const client = await connect();
+    const container = await client.containers.get(id, { signal });
+    await getTask(client, id, signal);
+    const change: Partial<SpecProcess> = {
+      terminal: flags.tty,
+      ...(flags.cwd === "" ? {} : { cwd: flags.cwd }),
+      ...(flags.user === "" ? {} : { user: await userOf(client, container, flags.user, signal) }),
+    };
+    using terminal = openTerminalFor(flags.tty && !flags.detach);
+    const task = await container.task({ signal });
+    await using running = await task.exec({
+      args: args.slice(1),
+      execId: flags.execId,
+      io: chooseIo(flags, flags.tty),
+      process: change,
+      signal,
+    });
+    await running.start({ signal, watch: !flags.detach });
+    if (flags.detach) {
+      await running.detach();
+      return 0;
+    }
+    using session = attachProcess(running, context, terminal);
+    const exitCode = await session.finish();
+    await running.delete();
+    return exitCode;
+  },
+});
+
+/** Names are looked up in the container's own files; supplementary groups are not, as in the Go tool. */
+async function userOf(
+  client: Client,
+  { snapshotter, snapshotKey, spec }: Container,
+  text: string,
+  signal: AbortSignal,
+): Promise<SpecProcess["user"]> {
+  const root = spec?.root?.path ?? "";
+  const tree = snapshotKey === "" ? root : await client.snapshots(snapshotter).mounts(snapshotKey, { signal });
+  await using rootfs = openRootfsReader(tree);
+  return resolveUser(text, rootfs);
+}

@@ -1,0 +1,21 @@
+import { defineCommand } from "../../command.ts";
+import { fail } from "../../errors.ts";
+import type { kill } from "../../table/tasks.ts";
+import { containerArgument, getTask } from "./task.ts";
+
+/** Label under which `run` keeps the image's stop signal. */
+const STOP_SIGNAL_LABEL = "io.containerd.image.config.stop-signal";
+
+/** `ctr tasks kill ID`: the signal asked for, else the image's stop signal, else SIGTERM. */
+export const killCommand = defineCommand<typeof kill>({
+  async run({ args, flags, connect, signal }) {
+    const id = containerArgument(args[0]);
+    if (flags.all && flags.execId !== "") throw fail("specify an exec-id or all; not both");
+    const client = await connect();
+    await getTask(client, id, signal);
+    const { labels } = await client.containers.get(id, { signal });
+    const name = flags.signal || labels[STOP_SIGNAL_LABEL] || "SIGTERM";
+    const execId = flags.execId === "" ? undefined : flags.execId;
+    await client.tasks.kill(id, name, { signal, execId, all: flags.all });
+  },
+});

@@ -1,0 +1,20 @@
+import type { Client, ProcessInfo } from "@ctr/client";
+import { hasCode } from "@ctr/api";
+import { fail, wrap } from "../../errors.ts";
+
+/** The container's task, after the container itself: each missing one has words of its own. */
+export async function getTask(client: Client, id: string, signal: AbortSignal): Promise<ProcessInfo> {
+  await client.containers.get(id, { signal });
+  try {
+    return await client.tasks.get(id, { signal });
+  } catch (error) {
+    if (hasCode(error, "not_found")) throw wrap("no running task found", error);
+    throw error;
+  }
+}
+
+/** A container id that must be there before anything is asked of the daemon. */
+export function containerArgument(id: string | undefined): string {
+  if (id) return id;
+  throw fail("container id must be provided");
+}

@@ -1,0 +1,164 @@
+import { hasCode } from "@ctr/api";
+import { type Client, type Container, openRootfsReader, openSpecHost } from "@ctr/client";
+import {
+  applySpecOptions,
+  defaultSpec,
+  type Image,
+  type ImageRunConfig,
+  type Labels,
+  type Mount,
+  onlyPlatform,
+  parsePlatform,
+  parseSpec,
+  type RunOnlyRequest,
+  type Spec,
+  type SpecOption,
+  type SpecRequest,
+  specOptions,
+} from "@ctr/oci";
+import type { FlagValues } from "./flag.ts";
+import { defaultSnapshotter } from "./default-snapshotter.ts";
+import { fail } from "./errors.ts";
+import { parseLabels } from "./labels.ts";
+import { type RuntimeFlags, runtimeOptions } from "./runtime-options.ts";
+import type { containerFlags } from "./table/shared-flags.ts";
+
+/** The flags `run` and `containers create` share. */
+export type ContainerFlags = FlagValues<typeof containerFlags>;
+
+/** What a container is made of; how the command line said it is decided before. */
+export interface ContainerRequest {
+  readonly flags: ContainerFlags;
+  readonly allowNewPrivsGiven: boolean;
+  /** Image name or directory, id, and the process's words, as they stood on the line. */
+  readonly source: string;
+  readonly id: string;
+  readonly args: readonly string[];
+  readonly run?: RunOnlyRequest & { readonly platform: string; readonly syncFs: boolean; readonly remapLabels: boolean };
+}
+
+/** Label under which the image's stop signal is kept for `tasks kill`. */
+const STOP_SIGNAL_LABEL = "io.containerd.image.config.stop-signal";
+
+/**
+ * Makes a container's snapshot and record. When a step fails, what the earlier ones made is removed again, so that the
+ * same id can be used at once.
+ */
+export async function makeContainer(client: Client, request: ContainerRequest, signal: AbortSignal): Promise<Container> {
+  if (request.flags.config !== "") return makeFromConfig(client, request, signal);
+  return request.flags.rootfs ? makeFromDirectory(client, request, signal) : makeFromImage(client, request, signal);
+}
+
+async function makeFromConfig(client: Client, { flags, id, run }: ContainerRequest, signal: AbortSignal): Promise<Container> {
+  const spec = parseSpec(await readConfig(flags.config));
+  return client.containers.create(
+    { ...recordParts(flags, run?.cgroup), id, spec, labels: parseLabels(flags.label) },
+    { signal },
+  );
+}
+
+async function readConfig(path: string): Promise<Uint8Array> {
+  try {
+    return await openSpecHost().readFile(path);
+  } catch (error) {
+    throw fail(`cannot load spec config file: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function makeFromDirectory(client: Client, request: ContainerRequest, signal: AbortSignal): Promise<Container> {
+  const { resolve } = await import("node:path");
+  const rootfsPath = resolve(request.source);
+  const spec = await buildSpec(client, request, { rootfsPath }, rootfsPath);
+  const { flags, id, run } = request;
+  const labels = parseLabels(flags.label);
+  return client.containers.create({ ...recordParts(flags, run?.cgroup), id, spec, labels }, { signal });
+}
+
+async function makeFromImage(client: Client, request: ContainerRequest, signal: AbortSignal): Promise<Container> {
+  const { flags, id, run } = request;
+  const snapshotterName = await defaultSnapshotter(client, flags.snapshotter, signal);
+  const platform = run?.platform ? { matcher: onlyPlatform(parsePlatform(run.platform)) } : {};
+  const options = { signal, snapshotter: snapshotterName, ...platform };
+  const image = await client.images.get(request.source, { signal });
+  const { config } = await client.images.config(image.target, options);
+  await client.images.unpack(image.target, { ...options, syncFs: run?.syncFs });
+  await using lease = await client.leases.hold({ signal });
+  const snapshots = lease.client.snapshots(snapshotterName);
+  const chainID = await client.images.chainID(image.target, options);
+  const mounts = await snapshots.prepare(id, chainID, { signal, labels: snapshotLabels(request) });
+  try {
+    const spec = await buildSpec(client, request, { image: config.config }, mounts);
+    return await lease.client.containers.create(
+      {
+        ...recordParts(flags, run?.cgroup),
+        id,
+        image: image.name,
+        labels: containerLabels(image, config.config, flags.label),
+        spec,
+        snapshotter: snapshotterName,
+        snapshotKey: id,
+      },
+      { signal },
+    );
+  } catch (error) {
+    await snapshots.remove(id).catch(ignoreMissing);
+    throw error;
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!hasCode(error, "not_found")) throw error;
+}
+
+function recordParts(flags: RuntimeFlags & Pick<ContainerFlags, "sandbox">, cgroup: string | undefined) {
+  const options = runtimeOptions(flags, cgroup);
+  return { runtime: { name: flags.runtime, options }, sandboxId: flags.sandbox };
+}
+
+function snapshotLabels({ flags, run }: ContainerRequest): Labels {
+  const asked = parseLabels(flags.snapshotterLabel);
+  const [uid, gid] = [run?.uidmap[0], run?.gidmap[0]];
+  if (!uid || !gid) return asked;
+  if (!run?.remapLabels) {
+    throw fail(
+      "--uidmap and --gidmap without --remap-labels are not supported by this version",
+      "add --remap-labels, with a snapshotter that shifts ids",
+    );
+  }
+  return {
+    ...asked,
+    "containerd.io/snapshot/uidmapping": run.uidmap.join(","),
+    "containerd.io/snapshot/gidmapping": run.gidmap.join(","),
+  };
+}
+
+/** Those of the image's configuration, of its record and of `--label`, each over the ones before. */
+function containerLabels(image: Image, config: ImageRunConfig, words: readonly string[]): Labels {
+  return {
+    ...config.labels,
+    ...image.labels,
+    [STOP_SIGNAL_LABEL]: config.stopSignal || "SIGTERM",
+    ...parseLabels(words),
+  };
+}
+
+async function buildSpec(
+  client: Client,
+  request: ContainerRequest,
+  source: Pick<SpecRequest, "image" | "rootfsPath">,
+  tree: readonly Mount[] | string,
+): Promise<Spec> {
+  const { flags, id, args, run, allowNewPrivsGiven } = request;
+  const label = parseLabels(flags.label);
+  const options: readonly SpecOption[] = specOptions({
+    ...flags,
+    ...source,
+    args,
+    label,
+    allowNewPrivsGiven,
+    ...(run ? { run } : {}),
+  });
+  await using rootfs = openRootfsReader(tree);
+  const names = { namespace: client.namespace, id };
+  return applySpecOptions(defaultSpec(names), options, { ...names, host: openSpecHost(), rootfs });
+}

@@ -1,0 +1,184 @@
+import type { FlagKind, FlagSpec, FlagSpecs, FlagValueOf } from "./flag.ts";
+import { parseGoDuration } from "./go-duration.ts";
+import { parseGoBool, parseGoFloat, parseGoInteger } from "./go-number.ts";
+
+/** Wrong use of flags: told with the command's help, unlike any other failure. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ParseOptions {
+  readonly env: Environment;
+  /**
+   * `first`: the first positional ends the flags, the rest belongs to a container or a subcommand.
+   * `none`: flags count anywhere before `--`.
+   */
+  readonly stopAt: "first" | "none";
+}
+
+export interface ParsedFlags {
+  /** By long name; every declared flag is here, by default, environment or command line. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Long names that the command line or the environment gave. */
+  readonly given: ReadonlySet<string>;
+  readonly positionals: readonly string[];
+  /** `--help` or `-h` was among the flags. */
+  readonly help: boolean;
+}
+
+const HELP: FlagSpec<"bool"> = {
+  kind: "bool",
+  summary: "show help",
+  aliases: ["h"],
+  default: false,
+  env: [],
+  hidden: false,
+  required: false,
+};
+
+/** Splits `words` into flags and positionals by Go's rules. Throws `UsageError` in Go's words. */
+export function parseFlags(specs: FlagSpecs, words: readonly string[], options: ParseOptions): ParsedFlags {
+  const state = startValues(specs, options.env);
+  const names = indexNames({ ...specs, help: specs["help"] ?? HELP });
+  const positionals: string[] = [];
+  let at = 0;
+  while (at < words.length) {
+    const word = words[at++] ?? "";
+    if (word === "--") break;
+    if (word.length < 2 || !word.startsWith("-")) {
+      positionals.push(word);
+      if (options.stopAt === "first") break;
+      continue;
+    }
+    at += takeFlag(names, state, word, words[at]);
+  }
+  positionals.push(...words.slice(at));
+  return { values: state.values, given: state.given, positionals, help: state.values["help"] === true };
+}
+
+interface State {
+  readonly values: Record<string, unknown>;
+  readonly given: Set<string>;
+  /** Slices that still hold the environment's value, which the first flag on the line replaces. */
+  readonly fromElsewhere: Set<string>;
+}
+
+function startValues(specs: FlagSpecs, env: Environment): State {
+  const state: State = { values: {}, given: new Set(), fromElsewhere: new Set() };
+  for (const [name, spec] of Object.entries(specs)) {
+    state.values[name] = spec.default;
+    state.fromElsewhere.add(name);
+    const variable = spec.env.find((candidate) => env[candidate] !== undefined);
+    if (variable === undefined) continue;
+    const text = env[variable] ?? "";
+    if (text === "" && spec.kind !== "string") continue;
+    const parsed = parseValue(spec.kind, text);
+    if ("fault" in parsed) {
+      throw new UsageError(
+        `could not parse "${text}" as ${spec.kind} value from environment variable "${variable}" for flag ${name}: ${parsed.fault}`,
+      );
+    }
+    state.values[name] = parsed.value;
+    state.given.add(name);
+  }
+  return state;
+}
+
+interface Named {
+  readonly name: string;
+  readonly spec: FlagSpec;
+}
+
+function indexNames(specs: FlagSpecs): ReadonlyMap<string, Named> {
+  const names = new Map<string, Named>();
+  for (const [name, spec] of Object.entries(specs)) {
+    for (const word of [name, ...spec.aliases]) names.set(word, { name, spec });
+  }
+  return names;
+}
+
+/** Reads one flag; returns how many further words it took. */
+function takeFlag(names: ReadonlyMap<string, Named>, state: State, word: string, next: string | undefined): 0 | 1 {
+  const body = word.replace(/^--?/, "");
+  if (body === "" || body.startsWith("-") || body.startsWith("=")) throw new UsageError(`bad flag syntax: ${word}`);
+  const equals = body.indexOf("=");
+  const typed = equals < 0 ? body : body.slice(0, equals);
+  const found = names.get(typed);
+  if (!found) throw new UsageError(`flag provided but not defined: -${typed}`);
+  const attached = equals < 0 ? undefined : body.slice(equals + 1);
+  if (found.spec.kind === "bool") {
+    store(state, found, typed, attached ?? "true");
+    return 0;
+  }
+  const text = attached ?? next;
+  if (text === undefined) throw new UsageError(`flag needs an argument: -${typed}`);
+  store(state, found, typed, text);
+  return attached === undefined ? 1 : 0;
+}
+
+function store(state: State, { name, spec }: Named, typed: string, text: string): void {
+  const parsed = parseValue(spec.kind, text);
+  if ("fault" in parsed) {
+    throw new UsageError(
+      spec.kind === "bool"
+        ? `invalid boolean value "${text}" for -${typed}: ${parsed.fault}`
+        : `invalid value "${text}" for flag -${typed}: ${parsed.fault}`,
+    );
+  }
+  const before = state.fromElsewhere.has(name) ? undefined : state.values[name];
+  state.fromElsewhere.delete(name);
+  state.values[name] = Array.isArray(before) && Array.isArray(parsed.value) ? [...before, ...parsed.value] : parsed.value;
+  state.given.add(name);
+}
+
+type Parsed = { readonly value: FlagValueOf[FlagKind] } | { readonly fault: string };
+
+const INT64 = [-(2n ** 63n), 2n ** 63n - 1n] as const;
+const UINT64 = [0n, 2n ** 64n - 1n] as const;
+/** Counts are doubles here; no count that matters is larger. */
+const INT = [BigInt(Number.MIN_SAFE_INTEGER), BigInt(Number.MAX_SAFE_INTEGER)] as const;
+
+function parseValue(kind: FlagKind, text: string): Parsed {
+  switch (kind) {
+    case "string":
+      return { value: text };
+    case "stringSlice":
+      return { value: [text] };
+    case "bool":
+      return orParseError(parseGoBool(text));
+    case "float64":
+      return orParseError(parseGoFloat(text));
+    case "duration":
+      return orParseError(parseGoDuration(text));
+    case "int64":
+      return integer(text, INT64);
+    case "uint64":
+      return integer(text, UINT64);
+    case "int":
+      return integer(text, INT, Number);
+    case "intSlice": {
+      const parsed = parseGoInteger(text, ...INT);
+      if (typeof parsed === "bigint") return { value: [Number(parsed)] };
+      const why = parsed === "syntax" ? "invalid syntax" : "value out of range";
+      return { fault: `strconv.ParseInt: parsing "${text}": ${why}` };
+    }
+    default:
+      return kind satisfies never;
+  }
+}
+
+function orParseError(value: boolean | number | bigint | undefined): Parsed {
+  return value === undefined ? { fault: "parse error" } : { value };
+}
+
+function integer(
+  text: string,
+  [min, max]: readonly [bigint, bigint],
+  convert: (value: bigint) => number | bigint = (value) => value,
+): Parsed {
+  const parsed = parseGoInteger(text, min, max);
+  if (typeof parsed === "bigint") return { value: convert(parsed) };
+  return { fault: parsed === "syntax" ? "parse error" : "value out of range" };
+}

@@ -1,0 +1,164 @@
+import { camelCase } from "./camel-case.ts";
+import type { CommandContext, Entry, Globals } from "./command.ts";
+import type { FlagSpecs } from "./flag.ts";
+import { type Environment, type ParsedFlags, parseFlags, UsageError } from "./flags.ts";
+import { completionWords, type Resolution, resolveCommand } from "./resolve.ts";
+import { type Input, type Output, openInput, openOutput, ReaderGone } from "./streams.ts";
+import { globalFlags } from "./table/top-level.ts";
+import { commandTable } from "./table.ts";
+import { PACKAGE, VERSION } from "./version.ts";
+
+/** What a run of the program may touch; a test hands in its own. */
+export interface Surroundings {
+  readonly stdin: Input;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly env: Environment;
+}
+
+/** Exit codes of the contract; a command may return others. */
+const FAILURE = 1;
+const UNKNOWN_COMMAND = 3;
+
+/** Runs one command line (without the program's name) and says how the process should exit. */
+export async function runCtr(words: readonly string[], around: Surroundings): Promise<number> {
+  try {
+    return await dispatch(words, around);
+  } catch (error) {
+    return report(error, words, around);
+  }
+}
+
+async function dispatch(words: readonly string[], around: Surroundings): Promise<number> {
+  if (words.at(-1) === "--generate-bash-completion") {
+    const found = completionWords(commandTable(), words.slice(0, -1));
+    await around.stdout.write(found.map((word) => `${word}\n`).join(""));
+    return 0;
+  }
+  const global = readGlobals(words, around.env);
+  if (global instanceof UsageError) return misuse(global, await helpText(undefined, []), around);
+  if (global.values["version"] === true) {
+    await around.stdout.write(`ctr ${PACKAGE} ${VERSION}\n`);
+    return 0;
+  }
+  const entries = commandTable();
+  const resolution: Resolution = global.help
+    ? { kind: "help", entry: undefined, path: ["ctr"] }
+    : resolveCommand(entries, global.positionals, around.env);
+  return perform(resolution, global, around);
+}
+
+async function perform(resolution: Resolution, global: ParsedFlags, around: Surroundings): Promise<number> {
+  switch (resolution.kind) {
+    case "help":
+      await around.stdout.write(await helpText(resolution.entry, resolution.path));
+      return 0;
+    case "unknown":
+      await around.stderr.write(`No help topic for '${resolution.word}'\n`);
+      return UNKNOWN_COMMAND;
+    case "misuse": {
+      const help = resolution.entry ? await helpText(resolution.entry, resolution.path) : undefined;
+      return misuse(resolution.error, help, around);
+    }
+    case "run":
+      return runCommand(resolution, globalsOf(global), around);
+    default:
+      return resolution satisfies never;
+  }
+}
+
+function readGlobals(words: readonly string[], env: Environment): ParsedFlags | UsageError {
+  try {
+    return parseFlags({ ...globalFlags, version: versionFlag }, words, { env, stopAt: "first" });
+  } catch (error) {
+    if (error instanceof UsageError) return error;
+    throw error;
+  }
+}
+
+const versionFlag = { ...globalFlags.debug, summary: "print the version", aliases: ["v"] };
+
+function globalsOf({ values, given }: ParsedFlags): Globals {
+  // parseFlags filled these from globalFlags, whose kinds are those of Globals.
+  const flags = values as unknown as {
+    readonly debug: boolean;
+    readonly address: string;
+    readonly namespace: string;
+    readonly timeout: bigint;
+    readonly "connect-timeout": bigint;
+  };
+  return {
+    debug: flags.debug,
+    address: flags.address,
+    addressGiven: given.has("address"),
+    namespace: flags.namespace,
+    timeout: flags.timeout,
+    connectTimeout: flags["connect-timeout"],
+  };
+}
+
+async function runCommand(
+  chosen: Resolution & { readonly kind: "run" },
+  globals: Globals,
+  around: Surroundings,
+): Promise<number> {
+  const [run, { openSession }] = await Promise.all([chosen.entry.load(), import("./session.ts")]);
+  await using session = openSession(globals, around);
+  const context: CommandContext<FlagSpecs> = {
+    args: chosen.args,
+    // The values of the chosen entry's own declaration; `entry` hands them on under its types.
+    flags: camelCased(chosen.flags) as CommandContext<FlagSpecs>["flags"],
+    given: (name) => chosen.given.has(name),
+    globals,
+    stdin: around.stdin,
+    stdout: around.stdout,
+    stderr: around.stderr,
+    env: around.env,
+    log: session.log,
+    signal: session.signal,
+    connect: () => session.connect(),
+  };
+  return (await run(context)) ?? 0;
+}
+
+function camelCased(flags: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(flags).map(([name, value]) => [camelCase(name), value]));
+}
+
+async function misuse(error: UsageError, help: string | undefined, around: Surroundings): Promise<number> {
+  const required = error.message.startsWith("Required flag");
+  if (help !== undefined) await around.stdout.write(required ? help : `Incorrect Usage: ${error.message}\n\n${help}`);
+  await around.stderr.write(`ctr: ${error.message}\n`);
+  return FAILURE;
+}
+
+async function helpText(entry: Entry | undefined, path: readonly string[]): Promise<string> {
+  const { entryHelp, rootHelp } = await import("./help.ts");
+  return entry
+    ? entryHelp(entry, path)
+    : rootHelp({ version: VERSION, flags: globalFlags, entries: commandTable() });
+}
+
+async function report(error: unknown, words: readonly string[], around: Surroundings): Promise<number> {
+  // `ctr … | head`: the reader has what it wanted.
+  if (error instanceof ReaderGone) return 0;
+  const { describeFailure, ExitError } = await import("./errors.ts");
+  if (error instanceof ExitError) {
+    await around.stderr.write(`${error.message}\n`);
+    return error.exitCode;
+  }
+  const debug = words.some((word) => /^--?debug(=(1|t|true|T|TRUE|True))?$/.test(word));
+  await around.stderr.write(describeFailure(error, { debug }));
+  return FAILURE;
+}
+
+/** The process around `runCtr`. */
+export async function main(): Promise<void> {
+  const stdout = openOutput(1);
+  const stderr = openOutput(2);
+  process.exitCode = await runCtr(Bun.argv.slice(2), { stdin: openInput(), stdout, stderr, env: process.env });
+  // What a command left open (a listener, a socket that still says goodbye) must not keep the shell waiting.
+  process.exit();
+}
+
+if (import.meta.main) void main();

@@ -1,0 +1,97 @@
+import type { ContainerProcess, IoChoice } from "@ctr/client";
+import { messageOf } from "./errors.ts";
+import type { Logger } from "./log.ts";
+import { forwardSignals } from "./signals.ts";
+import { type Input, type Output, ReaderGone } from "./streams.ts";
+import { openRawTerminal, type RawTerminal } from "./terminal.ts";
+
+/** The flags that say where a process's streams go. */
+export interface IoFlags {
+  readonly nullIo?: boolean;
+  readonly logUri: string;
+  readonly fifoDir: string;
+}
+
+/** Where the streams go: nowhere, to the shim's own logger, to a terminal or through FIFOs. */
+export function chooseIo(flags: IoFlags, terminal: boolean): IoChoice {
+  const fifoDir = flags.fifoDir === "" ? undefined : flags.fifoDir;
+  if (flags.nullIo) return { kind: "null" };
+  if (terminal) return { kind: "terminal", fifoDir };
+  if (flags.logUri !== "") return { kind: "logUri", uri: flags.logUri };
+  return { kind: "pipe", stdin: true, fifoDir };
+}
+
+export interface ProcessStreams {
+  readonly stdin: Input;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly log: Logger;
+}
+
+/** What is between the user and a process while he watches it. */
+export interface ProcessSession extends Disposable {
+  /** Resolves when the process has ended and all it wrote has been passed on; its exit code. */
+  finish(): Promise<number>;
+}
+
+/**
+ * Connects the user to a process that runs: streams both ways, and the signals, or the terminal's size where there is
+ * one. Everything is let go on disposal.
+ */
+export function attachProcess(
+  running: ContainerProcess,
+  streams: ProcessStreams,
+  terminal: RawTerminal | undefined,
+): ProcessSession {
+  const stack = new DisposableStack();
+  const outputs = Promise.all([copyOut(running.stdout, streams.stdout), copyOut(running.stderr, streams.stderr)]);
+  // Its failure is told by finish(); a process that ends first must not turn it into an unhandled one.
+  outputs.catch(() => undefined);
+  void copyIn(streams.stdin, running);
+  if (terminal) followSize(running, terminal, streams.log);
+  else stack.use(forwardSignals(running, streams.log));
+  return {
+    async finish() {
+      const { exitCode } = await running.wait();
+      await outputs;
+      return exitCode;
+    },
+    [Symbol.dispose]: () => stack.dispose(),
+  };
+}
+
+/** A terminal in raw mode where the process has one. */
+export function openTerminalFor(wanted: boolean): RawTerminal | undefined {
+  return wanted ? openRawTerminal() : undefined;
+}
+
+async function copyOut(from: AsyncIterable<Uint8Array>, to: Output): Promise<void> {
+  let readerGone = false;
+  for await (const chunk of from) {
+    if (readerGone) continue;
+    try {
+      await to.write(chunk);
+    } catch (error) {
+      // The process is not to block because nobody reads us any more.
+      if (!(error instanceof ReaderGone)) throw error;
+      readerGone = true;
+    }
+  }
+}
+
+async function copyIn(from: Input, running: ContainerProcess): Promise<void> {
+  try {
+    for await (const chunk of from.chunks()) await running.stdin.write(chunk);
+    await running.stdin.end();
+  } catch {
+    // The process has gone; what is left of our input stays unread.
+  }
+}
+
+function followSize(running: ContainerProcess, terminal: RawTerminal, log: Logger): void {
+  const resize = () => {
+    running.resize(terminal.size()).catch((error: unknown) => log.error("resize pty", { error: messageOf(error) }));
+  };
+  resize();
+  terminal.onResize(resize);
+}

@@ -1,0 +1,109 @@
+import { type Entry, entryWords, type GroupEntry } from "./command.ts";
+import { type Environment, parseFlags, UsageError } from "./flags.ts";
+
+/** What the words after the program's name ask for. */
+export type Resolution =
+  | { readonly kind: "help"; readonly entry: Entry | undefined; readonly path: readonly string[] }
+  | { readonly kind: "unknown"; readonly word: string }
+  | {
+      readonly kind: "misuse";
+      readonly entry: Entry | undefined;
+      readonly path: readonly string[];
+      readonly error: UsageError;
+    }
+  | {
+      readonly kind: "run";
+      readonly entry: Entry & { readonly kind: "command" };
+      readonly path: readonly string[];
+      readonly args: readonly string[];
+      readonly flags: Readonly<Record<string, unknown>>;
+      readonly given: ReadonlySet<string>;
+    };
+
+interface Scope {
+  readonly entry: GroupEntry | undefined;
+  readonly entries: readonly Entry[];
+  readonly path: readonly string[];
+  /** Flags of the groups above, which a command sees where it has none of that name. */
+  readonly inherited: Readonly<Record<string, unknown>>;
+}
+
+const HELP_WORDS: readonly string[] = ["help", "h"];
+
+/** Walks the command table along `words`, which begin after the global flags. */
+export function resolveCommand(entries: readonly Entry[], words: readonly string[], env: Environment): Resolution {
+  return walk({ entry: undefined, entries, path: ["ctr"], inherited: {} }, words, env);
+}
+
+function walk(scope: Scope, words: readonly string[], env: Environment): Resolution {
+  const [word, ...rest] = words;
+  if (word === undefined) return { kind: "help", entry: scope.entry, path: scope.path };
+  if (HELP_WORDS.includes(word)) return helpFor(scope, rest[0]);
+  const found = scope.entries.find((item) => entryWords(item).includes(word));
+  if (!found) return { kind: "unknown", word };
+  return found.kind === "group" ? enterGroup(scope, found, rest, env) : readCommand(scope, found, rest, env);
+}
+
+/** `ctr help WORD`: one word deep, as in the Go tool. */
+function helpFor(scope: Scope, word: string | undefined): Resolution {
+  if (word === undefined) return { kind: "help", entry: scope.entry, path: scope.path };
+  const found = scope.entries.find((item) => entryWords(item).includes(word));
+  if (!found) return { kind: "unknown", word };
+  return { kind: "help", entry: found, path: [...scope.path, entryWords(found)[0] ?? word] };
+}
+
+function enterGroup(scope: Scope, item: GroupEntry, words: readonly string[], env: Environment): Resolution {
+  const path = [...scope.path, item.name];
+  return caught(item, path, () => {
+    const parsed = parseFlags(item.flags, words, { env, stopAt: "first" });
+    if (parsed.help) return { kind: "help", entry: item, path };
+    const inherited = { ...scope.inherited, ...parsed.values };
+    return walk({ entry: item, entries: item.entries, path, inherited }, parsed.positionals, env);
+  });
+}
+
+function readCommand(
+  scope: Scope,
+  item: Entry & { readonly kind: "command" },
+  words: readonly string[],
+  env: Environment,
+): Resolution {
+  const { declaration } = item;
+  const path = [...scope.path, declaration.name];
+  return caught(item, path, () => {
+    const parsed = parseFlags(declaration.flags, words, { env, stopAt: declaration.ownArgs ? "first" : "none" });
+    if (parsed.help || HELP_WORDS.includes(parsed.positionals[0] ?? "")) return { kind: "help", entry: item, path };
+    const missing = Object.entries(declaration.flags).find(([name, spec]) => spec.required && !parsed.given.has(name));
+    if (missing) {
+      const error = new UsageError(`Required flag "${missing[0]}" not set`);
+      return parsed.positionals.length === 0 ? { kind: "misuse", entry: item, path, error } : fault(error);
+    }
+    const flags = { ...scope.inherited, ...parsed.values };
+    return { kind: "run", entry: item, path, args: parsed.positionals, flags, given: parsed.given };
+  });
+}
+
+/** A misuse that is told without the help text. */
+function fault(error: UsageError): Resolution {
+  return { kind: "misuse", entry: undefined, path: [], error };
+}
+
+function caught(item: Entry, path: readonly string[], parse: () => Resolution): Resolution {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof UsageError) return { kind: "misuse", entry: item, path, error };
+    throw error;
+  }
+}
+
+/** Candidate words after `words`, one entry of the table deep; nothing for what is no group. */
+export function completionWords(entries: readonly Entry[], words: readonly string[]): readonly string[] {
+  let at = entries;
+  for (const word of words.filter((candidate) => !candidate.startsWith("-"))) {
+    const found = at.find((item) => entryWords(item).includes(word));
+    if (found?.kind !== "group") return [];
+    at = found.entries;
+  }
+  return [...at.flatMap(entryWords), ...HELP_WORDS];
+}

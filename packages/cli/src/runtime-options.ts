@@ -1,0 +1,44 @@
+import { encodeAny, type protobufAny } from "@ctr/api";
+import { fail } from "./errors.ts";
+
+const RUNC = "io.containerd.runc.v2";
+
+/** Flags that a runtime, not the spec, is told. */
+export interface RuntimeFlags {
+  readonly runtime: string;
+  readonly runtimeConfigPath: string;
+  readonly runcBinary: string;
+  readonly runcRoot: string;
+  readonly runcSystemdCgroup: boolean;
+}
+
+/** The options stored with a container: runc always has some, another runtime only a configuration file. */
+export function runtimeOptions(flags: RuntimeFlags, cgroup: string | undefined): protobufAny.Any | undefined {
+  if (flags.runcSystemdCgroup && !cgroup) {
+    throw fail('option --runc-systemd-cgroup requires --cgroup to be set, e.g. "machine.slice:foo:deadbeef"');
+  }
+  if (flags.runtime === RUNC) {
+    const { runcBinary, runcRoot, runcSystemdCgroup } = flags;
+    return encodeAny("containerd.runc.v1.Options", {
+      binaryName: runcBinary,
+      root: runcRoot,
+      systemdCgroup: runcSystemdCgroup,
+    });
+  }
+  if (flags.runtimeConfigPath === "") return undefined;
+  return encodeAny("runtimeoptions.v1.Options", { configPath: flags.runtimeConfigPath });
+}
+
+export interface TaskFlags {
+  readonly noPivot?: boolean;
+  /** First host ids of a user namespace, who own the process's streams. */
+  readonly ioUid?: number | undefined;
+  readonly ioGid?: number | undefined;
+}
+
+/** The options of one task; undefined where nothing is asked. */
+export function taskOptions(runtime: string, flags: TaskFlags): protobufAny.Any | undefined {
+  const { noPivot = false, ioUid = 0, ioGid = 0 } = flags;
+  if (runtime !== RUNC || (!noPivot && ioUid === 0 && ioGid === 0)) return undefined;
+  return encodeAny("containerd.runc.v1.Options", { noPivotRoot: noPivot, ioUid, ioGid });
+}

@@ -1,0 +1,27 @@
+import { declareCommand } from "../command.ts";
+import { bool } from "../flag.ts";
+import { containerFlags, quietFlag } from "./shared-flags.ts";
+
+export const create = declareCommand("create", "Create a container without starting it", {
+  usage: "[flags] Image|RootFS CONTAINER [COMMAND] [ARG...]",
+  flags: containerFlags,
+  ownArgs: true,
+});
+export const remove = declareCommand("delete", "Delete containers that do not run", {
+  aliases: ["del", "remove", "rm"],
+  usage: "[flags] CONTAINER [CONTAINER, ...]",
+  flags: { "keep-snapshot": bool("leave the container's snapshot") },
+});
+export const info = declareCommand("info", "Print a container's record as JSON", {
+  usage: "CONTAINER",
+  flags: { spec: bool("print only the OCI spec") },
+});
+export const list = declareCommand("list", "List containers", {
+  aliases: ["ls"],
+  usage: "[flags] [<filter>, ...]",
+  flags: quietFlag("container ids"),
+});
+export const label = declareCommand("label", "Set or clear labels of a container", {
+  usage: "[flags] CONTAINER [<key>=<value>, ...]",
+  description: "KEY= clears the label KEY.",
+});

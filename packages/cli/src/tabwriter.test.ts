@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { alignTabs, contentTable, formatTable, narrowTable } from "./tabwriter.ts";
+
+interface Sample {
+  readonly MinWidth: number;
+  readonly TabWidth: number;
+  readonly Padding: number;
+  readonly PadChar: " " | "\t";
+  readonly Input: string;
+  readonly Output: string;
+}
+
+test("alignTabs() writes what Go's text/tabwriter wrote", async () => {
+  const text = await Bun.file(new URL("../testdata/tabwriter.jsonl", import.meta.url)).text();
+  for (const line of text.trim().split("\n")) {
+    const { MinWidth, TabWidth, Padding, PadChar, Input, Output }: Sample = JSON.parse(line);
+    const options = { minWidth: MinWidth, tabWidth: TabWidth, padding: Padding, padChar: PadChar };
+    expect(alignTabs(Input, options)).toBe(Output);
+  }
+});
+
+test("formatTable() pads the last cell too", () => {
+  expect(formatTable([["NAME", "LABELS"], ["teamns", "a=b,c=true"], ["default", ""]], narrowTable)).toBe(
+    "NAME    LABELS     \nteamns  a=b,c=true \ndefault            \n",
+  );
+});
+
+test("alignTabs() fills content tables with tabs", () => {
+  expect(alignTabs("DIGEST\tSIZE\nsha256:abcdef\t9B\n", contentTable)).toBe("DIGEST\t\tSIZE\nsha256:abcdef\t9B\n");
+});
