@@ -42,7 +42,7 @@ interface Plan {
 
 /**
  * An OCI layout tar of images, with a Docker `manifest.json`: members sorted by name, no times, no owners, so equal
- * content gives equal bytes. All is looked up before the first byte. Throws `not_found` where no platform matches.
+ * content gives equal bytes. Manifests are read before the first byte. Throws `not_found` where no platform matches.
  */
 export async function* exportArchive(
   store: Store,

@@ -13,6 +13,12 @@ export interface AuthorizerOptions {
   readonly now: () => number;
 }
 
+interface BearerRequest {
+  readonly scopes: readonly string[];
+  readonly credentials: Credentials | undefined;
+  readonly send: Send;
+}
+
 /** A 401. */
 export interface ChallengeAnswer {
   readonly url: URL;
@@ -88,25 +94,30 @@ export class Authorizer {
     return this.#options.credentials(this.#options.root.host);
   }
 
-  /** One token for each set of scopes; requests at the same time share one fetch. */
-  async #bearer(
-    service: TokenService,
-    request: { readonly scopes: readonly string[]; readonly credentials: Credentials | undefined; readonly send: Send },
-  ): Promise<string> {
+  /** One token for each set of scopes; requests at the same time share one fetch, and its failure. */
+  async #bearer(service: TokenService, request: BearerRequest): Promise<string> {
     const scopes = [...new Set([...request.scopes, ...this.#scopes])].toSorted();
     const key = scopes.join(" ");
-    const cached = await this.#tokens.get(key)?.catch(() => undefined);
+    const known = this.#tokens.get(key);
+    const cached = await known;
     if (cached !== undefined && this.#isFresh(cached)) return `Bearer ${cached.token}`;
-    const { credentials, send } = request;
+    // Another request may have begun to fetch a new one while this one looked at the old.
+    const current = this.#tokens.get(key);
+    const fetching =
+      current === known || current === undefined ? this.#fetch(service, { ...request, scopes }) : current;
+    return `Bearer ${(await fetching).token}`;
+  }
+
+  #fetch(service: TokenService, request: BearerRequest): Promise<Token> {
+    const { scopes, credentials, send } = request;
     const { headers, now } = this.#options;
-    const fetched = fetchToken({ service, scopes, credentials, headers, now: now() }, send);
-    this.#tokens.set(key, fetched);
-    try {
-      return `Bearer ${(await fetched).token}`;
-    } catch (error) {
-      this.#tokens.delete(key);
+    const key = scopes.join(" ");
+    const fetching = fetchToken({ service, scopes, credentials, headers, now: now() }, send).catch((error: unknown) => {
+      if (this.#tokens.get(key) === fetching) this.#tokens.delete(key);
       throw authorizeFailed(error, credentials);
-    }
+    });
+    this.#tokens.set(key, fetching);
+    return fetching;
   }
 
   #isFresh(token: Token): boolean {
