@@ -4,11 +4,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh build
 mkdir -p dist
-version=$(node -p 'require("./package.json").version')
-revision=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
-node_modules/.bin/bun build --compile --minify --bytecode \
+revision=$(git rev-parse --short=12 HEAD 2>/dev/null || true)
+# Split into chunks, so that a command reads only the code it runs; the two no-autoload options keep bunfig.toml and
+# .env of whatever directory the user is in from being looked at.
+node_modules/.bin/bun build --compile --minify --bytecode --format=esm --splitting \
   --no-compile-autoload-bunfig --no-compile-autoload-dotenv \
-  --define "CTR_VERSION=\"$version\"" --define "CTR_REVISION=\"$revision\"" \
+  --define "CTR_REVISION=\"$revision\"" \
   packages/cli/src/main.ts --outfile dist/ctr >/dev/null
-bash scripts/build-sdk.sh
+[ ! -e scripts/build-sdk.sh ] || bash scripts/build-sdk.sh
 echo "built dist/ctr ($(du -m dist/ctr | cut -f1) MB) and dist/sdk"

@@ -2,12 +2,12 @@
 export interface SpecDifference {
   readonly id: string;
   /** Takes the difference out of our spec, after seeing that it is there. */
-  readonly undo: (spec: Spec) => void;
+  readonly undo: (spec: Spec, theirs: Spec) => void;
 }
 
 export interface Spec {
   ociVersion: string;
-  linux: { maskedPaths?: string[]; [key: string]: unknown };
+  linux: { maskedPaths?: string[]; seccomp?: { syscalls?: unknown[]; [key: string]: unknown }; [key: string]: unknown };
   process: Record<string, unknown>;
   mounts: { destination: string }[];
   annotations?: Record<string, string>;
@@ -32,11 +32,20 @@ export const specDifferences: readonly SpecDifference[] = [
       maskedPaths.splice(at, 1);
     },
   },
+  {
+    // What is in our list is tested beside it, against the 2.4 facts.
+    id: "seccomp-list",
+    undo: ({ linux: { seccomp } }, { linux: { seccomp: theirs } }) => {
+      if (!seccomp?.syscalls || !theirs?.syscalls) return;
+      if (JSON.stringify(seccomp.syscalls).includes("io_uring_setup")) throw new Error("our profile allows io_uring");
+      seccomp.syscalls = theirs.syscalls;
+    },
+  },
 ];
 
 /** Our spec with every deliberate difference taken out. */
-export function asGoWouldWrite(spec: Spec): Spec {
+export function asGoWouldWrite(spec: Spec, theirs: Spec): Spec {
   const copy = structuredClone(spec);
-  for (const { undo } of specDifferences) undo(copy);
+  for (const { undo } of specDifferences) undo(copy, theirs);
   return copy;
 }

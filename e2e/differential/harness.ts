@@ -25,8 +25,13 @@ export class Pair {
     return { ours, theirs };
   }
 
+  /** Runs every step, also after one that differs, and fails with all the differences. */
   async steps(steps: readonly (Step | readonly string[])[]): Promise<void> {
-    for (const step of steps) await this.step("argv" in step ? step : { argv: step });
+    const faults: string[] = [];
+    for (const step of steps) {
+      await this.step("argv" in step ? step : { argv: step }).catch((error: unknown) => faults.push(String(error)));
+    }
+    if (faults.length > 0) throw new Error(`${faults.length} steps differ\n${faults.join("\n\n")}`);
   }
 
   ours(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
@@ -65,6 +70,25 @@ export class Pair {
     }
   }
 
+  /** Digests, sizes and labels of all blobs; the Go tool prints labels in a map's random order, so they are sorted. */
+  async sameContent(): Promise<void> {
+    const view = async (namespace: string) =>
+      (await this.go(["content", "ls"], namespace)).stdout
+        .split("\n")
+        .slice(1)
+        .map((row) => {
+          const [digest, size, ...rest] = row.split(/\t+/);
+          return {
+            digest,
+            size,
+            labels: mask(rest.at(-1) ?? "")
+              .split(",")
+              .sort(),
+          };
+        });
+    expect(await view(ourNamespace)).toEqual(await view(goNamespace));
+  }
+
   /** A view as JSON from both namespaces, for comparing after deliberate differences are taken out. */
   async json(view: readonly string[]): Promise<{ readonly ours: unknown; readonly theirs: unknown }> {
     const [ours, theirs] = [await this.go(view, ourNamespace), await this.go(view, goNamespace)];
@@ -76,7 +100,7 @@ export class Pair {
 /** Views that show all that the commands of this issue can change. */
 export const records = {
   images: ["images", "ls"],
-  content: ["content", "ls"],
+  content: ["content", "ls", "-q"],
   snapshots: ["snapshots", "ls"],
   leases: ["leases", "ls"],
   containers: ["containers", "ls"],

@@ -59,7 +59,7 @@ test.each([
     ["images", "check"],
     records.leases,
   );
-  await sameContent();
+  await pair.sameContent();
   await pair.prepare(["images", "rm", "--sync", ref]);
 });
 
@@ -156,7 +156,7 @@ test.each([
     ["snapshots", "--snapshotter", "native", "ls"],
     records.leases,
   );
-  await sameContent();
+  await pair.sameContent();
 });
 
 test("images import of a docker archive", async () => {
@@ -172,7 +172,7 @@ test("images import of a docker archive", async () => {
   ]);
   await pair.step({ argv: ["images", "import", archive] });
   await pair.sameState(records.images, records.snapshots);
-  await sameContent();
+  await pair.sameContent();
 });
 
 test("images mount and unmount", async () => {
@@ -193,20 +193,6 @@ test("images mount and unmount", async () => {
     ["images", "unmount", target],
   ]);
 });
-
-/** Digests and labels of all blobs; labels in Go's random map order are sorted. */
-async function sameContent(): Promise<void> {
-  const { pair } = arena.now;
-  const view = async (namespace: string) =>
-    (await pair.go(["content", "ls"], namespace)).stdout
-      .split("\n")
-      .slice(1)
-      .map((row) => {
-        const [digest, size, ...rest] = row.split(/\t+/);
-        return { digest, size, labels: rest.at(-1)?.split(",").sort() };
-      });
-  expect(await view("diff-ours")).toEqual(await view("diff-base"));
-}
 
 async function manifestOf(name: string): Promise<{ readonly media: string | null; readonly body: string }> {
   const [repository, tag] = name.split(":");

@@ -23,7 +23,7 @@ export const masks: readonly Mask[] = [
   { token: /\b\d{9}-[\w-]{4}\b/g, word: "<random lease id>", reason: "nanoseconds and four random characters" },
   { token: /\bextract-\d{1,9}-[\w-]{4}\b/g, word: "<extract key>", reason: "nanoseconds and four random characters" },
   {
-    token: /(?<=snapshots\/)\d+(?=\/)/g,
+    token: /(?<=snapshots\/)\d+(?=[/ "])/g,
     word: "<n>",
     reason: "snapshot directories are numbered through the whole daemon",
   },

@@ -34,7 +34,7 @@ test("leases: create, list, delete", async () => {
     ["leases", "create", "--id", "l1", "a=b", "c"],
     ["leases", "create", "--id", "l1"],
     ["leases", "create", "--id", "l2", "--expires", "0"],
-    ["leases", "create", "--id", "l3", "-x", "5"],
+    ["leases", "create", "--id", "l3", "-x", "5s"],
     ["leases", "create", "--id", "bad id"],
     ["leases", "create", "k=v"],
     ["leases", "ls", "-q", "id==l1"],
@@ -50,6 +50,8 @@ test("content: list, get, label, ingest, active, delete", async () => {
   const { pair } = arena.now;
   const digest = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
   await pair.step({ argv: ["content", "ingest", "k1"], stdin: "hello" });
+  // Nothing refers to it yet: without a root of its own the next collection takes it, at any moment.
+  await pair.prepare(["content", "label", digest, "containerd.io/gc.root=now"]);
   await pair.step({ argv: ["content", "ingest", "k1"], stdin: "hello" });
   await pair.step({ argv: ["content", "ingest", "--expected-size", "3", "k2"], stdin: "hello!" });
   await pair.step({ argv: ["content", "ingest", "--expected-digest", digest, "k3"], stdin: "other" });
@@ -57,24 +59,30 @@ test("content: list, get, label, ingest, active, delete", async () => {
   await pair.step({ argv: ["content", "ingest"], stdin: "x" });
   await pair.step({ argv: ["content", "active"] });
   await pair.step({ argv: ["content", "active", "k3"] });
+  for (const words of [
+    [digest, "one=1"],
+    [digest, "two=2", "one="],
+    [digest, "one=1"],
+    [digest.replace("2cf", "3cf"), "a=b"],
+  ]) {
+    await pair.step({ argv: ["content", "label", ...words], stdout: "labels" });
+  }
   await pair.steps([
     ["content", "get", digest],
     ["content", "get", "sha256:bad"],
     ["content", "get"],
     ["content", "get", digest.replace("2cf", "3cf")],
-    ["content", "label", digest, "one=1"],
-    ["content", "label", digest, "one="],
     ["content", "label", "sha256:bad", "a=b"],
     ["content", "ls", "-q"],
     ["content", "ls", "-q", "labels.one==1"],
-    ["content", "ls", `digest==${digest}`],
+    ["content", "ls", "-q", `digest==${digest}`],
     ["content", "ls", "digest=="],
     ["content", "delete", digest],
     ["content", "rm", digest],
     ["content", "rm", "bad", digest],
     ["content", "rm"],
   ]);
-  await pair.step({ argv: ["content", "label", digest.replace("2cf", "3cf"), "a=b"], stdout: "labels" });
+
   await pair.sameState(["content", "ls", "-q"], ["content", "active"]);
 });
 
@@ -106,7 +114,8 @@ test("images: list, check, label, tag, delete", async () => {
   await pair.step({ argv: ["i", "label", "local/two:2", "a=1", "b=2"], stdout: "labels" });
   await pair.step({ argv: ["i", "label", "-r", "local/two:2", "c=3"], stdout: "labels" });
   await pair.step({ argv: ["i", "label", "local/two:2", "c="], stdout: "labels" });
-  await pair.sameState(records.images, records.content);
+  await pair.sameState(records.images);
+  await pair.sameContent();
 });
 
 test("snapshots: prepare, view, commit, info, usage, tree, mounts, label, remove", async () => {
@@ -129,11 +138,10 @@ test("snapshots: prepare, view, commit, info, usage, tree, mounts, label, remove
     ["snapshots", "usage", "c1", "s3"],
     ["snapshots", "usage", "-b", "c1"],
     ["snapshots", "usage"],
-    ["snapshots", "label", "c1", "one=1"],
     ["snapshots", "label", "nosuch", "one=1"],
     ["snapshots", "tree"],
     ["snapshots", "rm", "c1"],
-    ["snapshots", "rm", "v1", "s3", "nosuch", "c1"],
+    ["snapshots", "rm", "s3", "nosuch", "c1"],
     ["snapshots", "rm"],
     ["snapshots", "--snapshotter", "native", "ls"],
     ["snapshots", "--snapshotter", "nosuch", "ls"],
@@ -142,6 +150,7 @@ test("snapshots: prepare, view, commit, info, usage, tree, mounts, label, remove
     ["snapshots", "unpack", "bad"],
     ["snapshots", "unpack", "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"],
   ]);
+  await pair.step({ argv: ["snapshots", "label", "c1", "one=1"], stdout: "labels" });
   await pair.sameState(records.snapshots, ["snapshots", "--snapshotter", "native", "ls"], ["snapshots", "info", "c1"]);
 });
 

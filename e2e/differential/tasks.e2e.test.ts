@@ -40,7 +40,6 @@ test("a task is started, listed, executed in, paused, resumed, killed and delete
     ["tasks", "exec", "--exec-id", "e1", "--user", "1000", "t1", "id", "-u"],
     ["tasks", "exec", "--exec-id", "e1", "t1", "nosuch"],
     ["tasks", "exec", "--exec-id", "bad id", "t1", "true"],
-    ["tasks", "exec", "t1", "true"],
     ["tasks", "exec", "--exec-id", "e2", "-d", "t1", "sleep", "1000"],
     ["tasks", "exec", "--exec-id", "e2", "t1", "true"],
     ["tasks", "kill", "--exec-id", "nosuch", "t1"],
