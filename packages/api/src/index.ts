@@ -11,6 +11,7 @@ export {
   isJsonAny,
   LINUX_RESOURCES_TYPE_URL,
   type MessageOf,
+  type MessagesByTypeUrl,
   type MessageTypeUrl,
 } from "./typeurl.ts";
 export * from "./wire.ts";

@@ -1,24 +1,81 @@
+import type { DeepPartial, MessageType } from "@ctr/rpc";
 import { ContainerdError } from "./error.ts";
 import type { Any } from "./gen/google/protobuf/any.ts";
 import * as wire from "./wire.ts";
 
-interface Codec<T> {
-  encode(message: T): { finish(): Uint8Array };
-  decode(bytes: Uint8Array): T;
-  fromPartial(object: object): T;
-}
-
 /**
  * Every protobuf message that travels in an `Any`, by type URL: the bare full name, without `type.googleapis.com/`.
- * Thunks, so that listing them costs nothing. Engine reference: Any and type URLs.
+ * Engine reference: Any and type URLs.
  */
-const protobufTypes = {
+export interface MessagesByTypeUrl {
+  "containerd.events.ContainerCreate": wire.containerEvents.ContainerCreate;
+  "containerd.events.ContainerUpdate": wire.containerEvents.ContainerUpdate;
+  "containerd.events.ContainerDelete": wire.containerEvents.ContainerDelete;
+  "containerd.events.ContentCreate": wire.contentEvents.ContentCreate;
+  "containerd.events.ContentDelete": wire.contentEvents.ContentDelete;
+  // Image events keep the package they had before the events moved.
+  "containerd.services.images.v1.ImageCreate": wire.imageEvents.ImageCreate;
+  "containerd.services.images.v1.ImageUpdate": wire.imageEvents.ImageUpdate;
+  "containerd.services.images.v1.ImageDelete": wire.imageEvents.ImageDelete;
+  "containerd.events.NamespaceCreate": wire.namespaceEvents.NamespaceCreate;
+  "containerd.events.NamespaceUpdate": wire.namespaceEvents.NamespaceUpdate;
+  "containerd.events.NamespaceDelete": wire.namespaceEvents.NamespaceDelete;
+  "containerd.events.SandboxCreate": wire.sandboxEvents.SandboxCreate;
+  "containerd.events.SandboxStart": wire.sandboxEvents.SandboxStart;
+  "containerd.events.SandboxExit": wire.sandboxEvents.SandboxExit;
+  "containerd.events.SnapshotPrepare": wire.snapshotEvents.SnapshotPrepare;
+  "containerd.events.SnapshotCommit": wire.snapshotEvents.SnapshotCommit;
+  "containerd.events.SnapshotRemove": wire.snapshotEvents.SnapshotRemove;
+  "containerd.events.TaskCreate": wire.taskEvents.TaskCreate;
+  "containerd.events.TaskStart": wire.taskEvents.TaskStart;
+  "containerd.events.TaskDelete": wire.taskEvents.TaskDelete;
+  "containerd.events.TaskIO": wire.taskEvents.TaskIO;
+  "containerd.events.TaskExit": wire.taskEvents.TaskExit;
+  "containerd.events.TaskOOM": wire.taskEvents.TaskOOM;
+  "containerd.events.TaskExecAdded": wire.taskEvents.TaskExecAdded;
+  "containerd.events.TaskExecStarted": wire.taskEvents.TaskExecStarted;
+  "containerd.events.TaskPaused": wire.taskEvents.TaskPaused;
+  "containerd.events.TaskResumed": wire.taskEvents.TaskResumed;
+  "containerd.events.TaskCheckpointed": wire.taskEvents.TaskCheckpointed;
+  "containerd.runc.v1.Options": wire.runcOptions.Options;
+  "containerd.runc.v1.CheckpointOptions": wire.runcOptions.CheckpointOptions;
+  "containerd.runc.v1.ProcessDetails": wire.runcOptions.ProcessDetails;
+  "containerd.linux.runc.RuncOptions": wire.linuxRunctypes.RuncOptions;
+  "containerd.linux.runc.CreateOptions": wire.linuxRunctypes.CreateOptions;
+  "containerd.linux.runc.CheckpointOptions": wire.linuxRunctypes.CheckpointOptions;
+  "containerd.linux.runc.ProcessDetails": wire.linuxRunctypes.ProcessDetails;
+  "runtimeoptions.v1.Options": wire.runtimeOptionsV1.Options;
+  "io.containerd.cgroups.v1.Metrics": wire.cgroupsV1.Metrics;
+  "io.containerd.cgroups.v2.Metrics": wire.cgroupsV2.Metrics;
+  "containerd.types.RuntimeRequest": wire.introspectionTypes.RuntimeRequest;
+  "containerd.types.RuntimeInfo": wire.introspectionTypes.RuntimeInfo;
+  "containerd.types.transfer.OCIRegistry": wire.transferRegistry.OCIRegistry;
+  "containerd.types.transfer.AuthRequest": wire.transferRegistry.AuthRequest;
+  "containerd.types.transfer.AuthResponse": wire.transferRegistry.AuthResponse;
+  "containerd.types.transfer.ImageStore": wire.transferImageStore.ImageStore;
+  "containerd.types.transfer.ImageImportStream": wire.transferImportExport.ImageImportStream;
+  "containerd.types.transfer.ImageExportStream": wire.transferImportExport.ImageExportStream;
+  "containerd.types.transfer.Progress": wire.transferProgress.Progress;
+  "containerd.types.transfer.Data": wire.transferStreaming.Data;
+  "containerd.types.transfer.WindowUpdate": wire.transferStreaming.WindowUpdate;
+  "containerd.services.streaming.v1.StreamInit": wire.streamingV1.StreamInit;
+  "google.protobuf.Empty": wire.protobufEmpty.Empty;
+  "google.rpc.Status": wire.rpcStatus.Status;
+}
+
+/** Type URLs whose value is protobuf. */
+export type MessageTypeUrl = keyof MessagesByTypeUrl;
+
+/** The message that a type URL stands for. */
+export type MessageOf<U extends MessageTypeUrl> = MessagesByTypeUrl[U];
+
+/** Codecs as thunks, so that listing them costs nothing. */
+const codecs: { readonly [U in MessageTypeUrl]: () => MessageType<MessagesByTypeUrl[U]> } = {
   "containerd.events.ContainerCreate": () => wire.containerEvents.ContainerCreate,
   "containerd.events.ContainerUpdate": () => wire.containerEvents.ContainerUpdate,
   "containerd.events.ContainerDelete": () => wire.containerEvents.ContainerDelete,
   "containerd.events.ContentCreate": () => wire.contentEvents.ContentCreate,
   "containerd.events.ContentDelete": () => wire.contentEvents.ContentDelete,
-  // Image events keep the package they had before the events moved.
   "containerd.services.images.v1.ImageCreate": () => wire.imageEvents.ImageCreate,
   "containerd.services.images.v1.ImageUpdate": () => wire.imageEvents.ImageUpdate,
   "containerd.services.images.v1.ImageDelete": () => wire.imageEvents.ImageDelete,
@@ -66,15 +123,7 @@ const protobufTypes = {
   "containerd.services.streaming.v1.StreamInit": () => wire.streamingV1.StreamInit,
   "google.protobuf.Empty": () => wire.protobufEmpty.Empty,
   "google.rpc.Status": () => wire.rpcStatus.Status,
-} as const;
-
-type ProtobufTypes = typeof protobufTypes;
-
-/** Type URLs whose value is protobuf. */
-export type MessageTypeUrl = keyof ProtobufTypes;
-
-/** The message that a type URL stands for. */
-export type MessageOf<U extends MessageTypeUrl> = ReturnType<ReturnType<ProtobufTypes[U]>["decode"]>;
+};
 
 /** A decoded `Any`: protobuf of a known type, or the JSON of a Go type that containerd registers by URL. */
 export type DecodedAny =
@@ -88,8 +137,8 @@ export const LINUX_RESOURCES_TYPE_URL = "types.containerd.io/opencontainers/runt
 const jsonPrefixes = ["types.containerd.io/", "github.com/containerd/", "io.containerd.cri.v1/"];
 
 /** `message` under `typeUrl`; fields left out take their defaults. */
-export function encodeAny<U extends MessageTypeUrl>(typeUrl: U, message: Partial<MessageOf<U>>): Any {
-  const codec = codecOf(typeUrl);
+export function encodeAny<U extends MessageTypeUrl>(typeUrl: U, message: DeepPartial<MessageOf<U>>): Any {
+  const codec = codecs[typeUrl]();
   return { typeUrl, value: codec.encode(codec.fromPartial(message)).finish() };
 }
 
@@ -106,7 +155,7 @@ export function decodeAny(any: Any): DecodedAny | undefined {
   const kind = messageTypeUrl(any.typeUrl);
   if (kind !== undefined) {
     // `kind` and `value` come from one row of the table; the union cannot say so for a key that is not one literal.
-    return { kind, value: decodeValue(any, (bytes) => codecOf(kind).decode(bytes)) } as DecodedAny;
+    return { kind, value: decodeValue(any, (bytes) => codecs[kind]().decode(bytes)) } as DecodedAny;
   }
   return isJsonAny(any) ? { kind: "json", typeUrl: any.typeUrl, value: decodeJsonAny(any) } : undefined;
 }
@@ -114,7 +163,7 @@ export function decodeAny(any: Any): DecodedAny | undefined {
 /** The message in `any` when it is a `typeUrl`, else undefined. */
 export function decodeAnyAs<U extends MessageTypeUrl>(any: Any | undefined, typeUrl: U): MessageOf<U> | undefined {
   if (any === undefined || messageTypeUrl(any.typeUrl) !== typeUrl) return undefined;
-  return decodeValue(any, (bytes) => codecOf(typeUrl).decode(bytes));
+  return decodeValue(any, (bytes) => codecs[typeUrl]().decode(bytes));
 }
 
 /** The JSON in `any`, whatever its URL. Throws `invalid_argument` when it is none. */
@@ -130,12 +179,7 @@ export function isJsonAny(any: Any): boolean {
 function messageTypeUrl(typeUrl: string): MessageTypeUrl | undefined {
   const name = typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
   // hasOwn has just proved that it is one of the keys.
-  return Object.hasOwn(protobufTypes, name) ? (name as MessageTypeUrl) : undefined;
-}
-
-function codecOf<U extends MessageTypeUrl>(typeUrl: U): Codec<MessageOf<U>> {
-  // The row of `typeUrl` yields the generated codec of exactly that message; TypeScript cannot follow an open key.
-  return protobufTypes[typeUrl]() as unknown as Codec<MessageOf<U>>;
+  return Object.hasOwn(codecs, name) ? (name as MessageTypeUrl) : undefined;
 }
 
 function decodeValue<T>(any: Any, decode: (bytes: Uint8Array) => T): T {

@@ -151,9 +151,7 @@ export function entryName(item: Entry): string {
 
 /** All words an entry answers to, the first being its name. */
 export function entryWords(item: Entry): readonly string[] {
-  return item.kind === "group"
-    ? [item.name, ...item.aliases]
-    : [item.declaration.name, ...item.declaration.aliases];
+  return item.kind === "group" ? [item.name, ...item.aliases] : [item.declaration.name, ...item.declaration.aliases];
 }
 
 /** One line on what an entry is for. */

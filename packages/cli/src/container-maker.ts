@@ -1,5 +1,12 @@
 import { hasCode } from "@ctr/api";
-import { type Client, type Container, openRootfsReader, openSpecHost } from "@ctr/client";
+import {
+  type Client,
+  type Container,
+  openRootfsReader,
+  openSpecHost,
+  prepareRemapped,
+  type RemoteSnapshotter,
+} from "@ctr/client";
 import {
   applySpecOptions,
   defaultSpec,
@@ -8,6 +15,7 @@ import {
   type Labels,
   type Mount,
   onlyPlatform,
+  parseIdMapping,
   parsePlatform,
   parseSpec,
   type RunOnlyRequest,
@@ -16,9 +24,9 @@ import {
   type SpecRequest,
   specOptions,
 } from "@ctr/oci";
-import type { FlagValues } from "./flag.ts";
 import { defaultSnapshotter } from "./default-snapshotter.ts";
 import { fail } from "./errors.ts";
+import type { FlagValues } from "./flag.ts";
 import { parseLabels } from "./labels.ts";
 import { type RuntimeFlags, runtimeOptions } from "./runtime-options.ts";
 import type { containerFlags } from "./table/shared-flags.ts";
@@ -34,7 +42,11 @@ export interface ContainerRequest {
   readonly source: string;
   readonly id: string;
   readonly args: readonly string[];
-  readonly run?: RunOnlyRequest & { readonly platform: string; readonly syncFs: boolean; readonly remapLabels: boolean };
+  readonly run?: RunOnlyRequest & {
+    readonly platform: string;
+    readonly syncFs: boolean;
+    readonly remapLabels: boolean;
+  };
 }
 
 /** Label under which the image's stop signal is kept for `tasks kill`. */
@@ -44,12 +56,20 @@ const STOP_SIGNAL_LABEL = "io.containerd.image.config.stop-signal";
  * Makes a container's snapshot and record. When a step fails, what the earlier ones made is removed again, so that the
  * same id can be used at once.
  */
-export async function makeContainer(client: Client, request: ContainerRequest, signal: AbortSignal): Promise<Container> {
+export async function makeContainer(
+  client: Client,
+  request: ContainerRequest,
+  signal: AbortSignal,
+): Promise<Container> {
   if (request.flags.config !== "") return makeFromConfig(client, request, signal);
   return request.flags.rootfs ? makeFromDirectory(client, request, signal) : makeFromImage(client, request, signal);
 }
 
-async function makeFromConfig(client: Client, { flags, id, run }: ContainerRequest, signal: AbortSignal): Promise<Container> {
+async function makeFromConfig(
+  client: Client,
+  { flags, id, run }: ContainerRequest,
+  signal: AbortSignal,
+): Promise<Container> {
   const spec = parseSpec(await readConfig(flags.config));
   return client.containers.create(
     { ...recordParts(flags, run?.cgroup), id, spec, labels: parseLabels(flags.label) },
@@ -85,7 +105,7 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
   await using lease = await client.leases.hold({ signal });
   const snapshots = lease.client.snapshots(snapshotterName);
   const chainID = await client.images.chainID(image.target, options);
-  const mounts = await snapshots.prepare(id, chainID, { signal, labels: snapshotLabels(request) });
+  const mounts = await prepareSnapshot(snapshots, chainID, request, signal);
   try {
     const spec = await buildSpec(client, request, { image: config.config }, mounts);
     return await lease.client.containers.create(
@@ -115,21 +135,25 @@ function recordParts(flags: RuntimeFlags & Pick<ContainerFlags, "sandbox">, cgro
   return { runtime: { name: flags.runtime, options }, sandboxId: flags.sandbox };
 }
 
-function snapshotLabels({ flags, run }: ContainerRequest): Labels {
-  const asked = parseLabels(flags.snapshotterLabel);
-  const [uid, gid] = [run?.uidmap[0], run?.gidmap[0]];
-  if (!uid || !gid) return asked;
-  if (!run?.remapLabels) {
-    throw fail(
-      "--uidmap and --gidmap without --remap-labels are not supported by this version",
-      "add --remap-labels, with a snapshotter that shifts ids",
-    );
+/** The container's snapshot; with `--uidmap` and `--gidmap` one whose files have the ids of that user namespace. */
+async function prepareSnapshot(
+  snapshots: RemoteSnapshotter,
+  parent: string,
+  { flags, id, run }: ContainerRequest,
+  signal: AbortSignal,
+): Promise<readonly Mount[]> {
+  const labels = parseLabels(flags.snapshotterLabel);
+  const { uidmap = [], gidmap = [], remapLabels = false } = run ?? {};
+  if (uidmap.length === 0 || gidmap.length === 0) return snapshots.prepare(id, parent, { signal, labels });
+  if (remapLabels) {
+    const asked = {
+      "containerd.io/snapshot/uidmapping": uidmap.join(","),
+      "containerd.io/snapshot/gidmapping": gidmap.join(","),
+    };
+    return snapshots.prepare(id, parent, { signal, labels: { ...labels, ...asked } });
   }
-  return {
-    ...asked,
-    "containerd.io/snapshot/uidmapping": run.uidmap.join(","),
-    "containerd.io/snapshot/gidmapping": run.gidmap.join(","),
-  };
+  const mappings = { uid: uidmap.map(parseIdMapping), gid: gidmap.map(parseIdMapping) };
+  return prepareRemapped(snapshots, id, parent, { signal, labels, mappings });
 }
 
 /** Those of the image's configuration, of its record and of `--label`, each over the ones before. */
@@ -160,5 +184,5 @@ async function buildSpec(
   });
   await using rootfs = openRootfsReader(tree);
   const names = { namespace: client.namespace, id };
-  return applySpecOptions(defaultSpec(names), options, { ...names, host: openSpecHost(), rootfs });
+  return await applySpecOptions(defaultSpec(names), options, { ...names, host: openSpecHost(), rootfs });
 }

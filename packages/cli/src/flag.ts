@@ -38,7 +38,9 @@ export interface FlagExtras<K extends FlagKind> {
 /** Flags of one command by their long name, in the order help shows them. */
 export type FlagSpecs = Readonly<Record<string, FlagSpec>>;
 
-type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : S;
+type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : S;
 
 /** The parsed values of `D`, under camel-case keys: `skip-verify` is `skipVerify`. */
 export type FlagValues<D extends FlagSpecs> = {

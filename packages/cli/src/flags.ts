@@ -129,7 +129,8 @@ function store(state: State, { name, spec }: Named, typed: string, text: string)
   }
   const before = state.fromElsewhere.has(name) ? undefined : state.values[name];
   state.fromElsewhere.delete(name);
-  state.values[name] = Array.isArray(before) && Array.isArray(parsed.value) ? [...before, ...parsed.value] : parsed.value;
+  state.values[name] =
+    Array.isArray(before) && Array.isArray(parsed.value) ? [...before, ...parsed.value] : parsed.value;
   state.given.add(name);
 }
 

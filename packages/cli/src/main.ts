@@ -134,9 +134,7 @@ async function misuse(error: UsageError, help: string | undefined, around: Surro
 
 async function helpText(entry: Entry | undefined, path: readonly string[]): Promise<string> {
   const { entryHelp, rootHelp } = await import("./help.ts");
-  return entry
-    ? entryHelp(entry, path)
-    : rootHelp({ version: VERSION, flags: globalFlags, entries: commandTable() });
+  return entry ? entryHelp(entry, path) : rootHelp({ version: VERSION, flags: globalFlags, entries: commandTable() });
 }
 
 async function report(error: unknown, words: readonly string[], around: Surroundings): Promise<number> {

@@ -11,16 +11,21 @@ export function protoToJson(value: unknown): JsonValue | undefined {
   if (value === undefined || value === null || value === false || value === 0 || value === 0n || value === "") {
     return undefined;
   }
-  if (typeof value === "bigint" || typeof value === "number" || typeof value === "string" || value === true) return value;
+  if (typeof value === "bigint" || typeof value === "number" || typeof value === "string" || value === true)
+    return value;
   if (value instanceof Uint8Array) return value.length === 0 ? undefined : Buffer.from(value).toString("base64");
-  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map((item) => protoToJson(item) ?? zeroOf(item));
+  if (Array.isArray(value))
+    return value.length === 0 ? undefined : value.map((item) => protoToJson(item) ?? zeroOf(item));
   if (typeof value === "object") return recordToJson(value);
   return undefined;
 }
 
 function recordToJson(value: object): JsonValue {
   return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [snakeCase(name), MAPS.includes(name) ? mapToJson(member) : protoToJson(member)]),
+    Object.entries(value).map(([name, member]) => [
+      snakeCase(name),
+      MAPS.includes(name) ? mapToJson(member) : protoToJson(member),
+    ]),
   );
 }
 

@@ -20,7 +20,9 @@ export function openSession(globals: Globals, around: { readonly stderr: Output 
     log,
     signal: deadline.signal,
     connect() {
-      client ??= import("./connect.ts").then(({ connectEngine }) => connectEngine(globals, { signal: deadline.signal }));
+      client ??= import("./connect.ts").then(({ connectEngine }) =>
+        connectEngine(globals, { signal: deadline.signal }),
+      );
       return client;
     },
     async [Symbol.asyncDispose]() {

@@ -1,5 +1,3 @@
-import { ContainerdError } from "@ctr/api";
-
 /** Where a command writes. `write` settles when the kernel has taken the bytes, so that a slow reader slows the writer. */
 export interface Output {
   readonly fd: number;
@@ -48,10 +46,7 @@ function isTerminal(fd: number): boolean {
 function writeError(error: unknown, fd: number): Error {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "EPIPE") return new ReaderGone();
-  return new ContainerdError({
-    code: code === "ENOSPC" ? "resource_exhausted" : "unknown",
-    what: `write /dev/std${fd === 1 ? "out" : "err"}`,
-    why: code === "ENOSPC" ? "no space left on device" : code,
-    cause: error,
-  });
+  // A plain error: this file is on the path of every command, and must not bring the wire types along.
+  const why = code === "ENOSPC" ? "no space left on device" : code;
+  return new Error(`write /dev/std${fd === 1 ? "out" : "err"}: ${why}`, { cause: error });
 }

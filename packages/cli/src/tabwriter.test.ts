@@ -20,9 +20,16 @@ test("alignTabs() writes what Go's text/tabwriter wrote", async () => {
 });
 
 test("formatTable() pads the last cell too", () => {
-  expect(formatTable([["NAME", "LABELS"], ["teamns", "a=b,c=true"], ["default", ""]], narrowTable)).toBe(
-    "NAME    LABELS     \nteamns  a=b,c=true \ndefault            \n",
-  );
+  expect(
+    formatTable(
+      [
+        ["NAME", "LABELS"],
+        ["teamns", "a=b,c=true"],
+        ["default", ""],
+      ],
+      narrowTable,
+    ),
+  ).toBe("NAME    LABELS     \nteamns  a=b,c=true \ndefault            \n");
 });
 
 test("alignTabs() fills content tables with tabs", () => {

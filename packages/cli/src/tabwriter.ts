@@ -33,7 +33,13 @@ export function alignTabs(text: string, options: TabwriterOptions): string {
 
 /** Rows of cells as one aligned table; every cell counts, the last one too, as rows that end in a tab do. */
 export function formatTable(rows: readonly (readonly string[])[], options: TabwriterOptions): string {
-  return alignTabs(rows.map((row) => row.map((cell) => `${cell}\t`).join("")).map((line) => `${line}\n`).join(""), options);
+  return alignTabs(
+    rows
+      .map((row) => row.map((cell) => `${cell}\t`).join(""))
+      .map((line) => `${line}\n`)
+      .join(""),
+    options,
+  );
 }
 
 type Lines = readonly (readonly string[])[];

@@ -24,14 +24,18 @@ export function hasTerminal(): boolean {
  * program ends by `process.exit` or by an error nobody caught. Fails where there is none, before anything was made.
  */
 export function openRawTerminal(): RawTerminal {
-  if (!hasTerminal()) throw fail("provided file is not a console", "-t needs a terminal: leave it out, or run `script -qc`");
+  if (!hasTerminal())
+    throw fail("provided file is not a console", "-t needs a terminal: leave it out, or run `script -qc`");
   const input = process.stdin.isTTY ? process.stdin : undefined;
   const restore = () => void input?.setRawMode(false);
   input?.setRawMode(true);
   process.on("exit", restore);
   const watchers = new DisposableStack();
   return {
-    size: () => ({ width: process.stdout.columns || process.stderr.columns || 80, height: process.stdout.rows || process.stderr.rows || 24 }),
+    size: () => ({
+      width: process.stdout.columns || process.stderr.columns || 80,
+      height: process.stdout.rows || process.stderr.rows || 24,
+    }),
     onResize: (handler) => void watchers.use(onResize(handler)),
     [Symbol.dispose]() {
       watchers.dispose();

@@ -1,8 +1,8 @@
 import { ContainerdError, contentV1, hasCode } from "@ctr/api";
-import { type BlobWriter, type CommitOptions, type Digest, isDigest, parseDigest, type Timestamp } from "@ctr/oci";
+import { type CommitOptions, type Digest, isDigest, parseDigest, type Timestamp } from "@ctr/oci";
 import type { DeepPartial } from "@ctr/rpc";
 import type { Client } from "./client.ts";
-import type { RemoteWriterSettings } from "./content.ts";
+import type { RemoteBlobWriter, RemoteWriterSettings } from "./content.ts";
 import { RequestQueue } from "./request-queue.ts";
 import type { CallSettings } from "./settings.ts";
 import { timestampFromWire } from "./wire.ts";
@@ -19,7 +19,7 @@ export async function openRemoteWriter(
   client: Client,
   ref: string,
   settings: RemoteWriterSettings,
-): Promise<BlobWriter> {
+): Promise<RemoteBlobWriter> {
   const writer = new RemoteWriter(client, ref, settings);
   try {
     await writer.open();
@@ -31,7 +31,7 @@ export async function openRemoteWriter(
 }
 
 /** One Write stream. It holds the ref's lock until it ends; the ingest outlives it unless committed. */
-class RemoteWriter implements BlobWriter {
+class RemoteWriter implements RemoteBlobWriter {
   offset = 0n;
   digest: Digest | undefined;
   startedAt: Timestamp | undefined;

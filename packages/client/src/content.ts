@@ -3,6 +3,7 @@ import {
   type BlobReader,
   type BlobWriter,
   type ByteRange,
+  type CommitOptions,
   type ContentInfo,
   type ContentStore,
   type Digest,
@@ -25,6 +26,13 @@ export interface RemoteWriterSettings extends CallSettings {
   readonly expected?: Digest | undefined;
   /** Bytes; left out when unknown. */
   readonly size?: bigint | undefined;
+}
+
+/** A writer whose calls need no signal. It holds its ref until it is committed or disposed. */
+export interface RemoteBlobWriter extends BlobWriter {
+  write(chunk: Uint8Array, settings?: CallSettings): Promise<void>;
+  truncate(offset: bigint, settings?: CallSettings): Promise<void>;
+  commit(commit: CommitOptions, settings?: CallSettings): Promise<Digest>;
 }
 
 /** A namespace's content store, over the wire. Engine reference: Content service. */
@@ -85,7 +93,7 @@ export class RemoteContentStore implements ContentStore {
   }
 
   /** Opens or resumes an ingest. `unavailable` while another writer holds `ref`. */
-  async writer(ref: string, settings: RemoteWriterSettings = {}): Promise<BlobWriter> {
+  async writer(ref: string, settings: RemoteWriterSettings = {}): Promise<RemoteBlobWriter> {
     return openRemoteWriter(this.#client, ref, settings);
   }
 

@@ -24,7 +24,7 @@ export async function unpackTo(client: Client, target: Descriptor, settings: Unp
   const { content, differ } = lease.client;
   const { matcher = defaultPlatforms(), snapshotLabels, syncFs, onLayer } = settings;
   const snapshotter = lease.client.snapshots(settings.snapshotter);
-  return unpackImage({ content, differ, snapshotter }, target, {
+  return await unpackImage({ content, differ, snapshotter }, target, {
     signal: signalOf(settings),
     matcher,
     ...(snapshotLabels === undefined ? {} : { snapshotLabels }),

@@ -19,7 +19,7 @@ import {
 } from "@ctr/oci";
 import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
-import type { ExportOptions, ImportOptions } from "./image-archive.ts";
+import type { ArchiveExportSettings, ArchiveImportSettings } from "./image-archive.ts";
 import type { Pulled, PullOptions } from "./image-pull.ts";
 import type { PushSettings } from "./image-push.ts";
 import type { UnpackedImage, UnpackSettings } from "./image-unpack.ts";
@@ -132,13 +132,16 @@ export class Images implements ImageStore {
   }
 
   /** Stores the images of a tar archive, OCI layout or Docker's, and unpacks them. */
-  async importArchive(archive: AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<readonly Image[]> {
+  async importArchive(
+    archive: AsyncIterable<Uint8Array>,
+    options: ArchiveImportSettings = {},
+  ): Promise<readonly Image[]> {
     const { importImages } = await import("./image-archive.ts");
     return importImages(this.#client, archive, options);
   }
 
   /** Images as a tar archive that importers of OCI layouts and of Docker's form read. */
-  async *exportArchive(names: readonly string[], options: ExportOptions = {}): AsyncIterable<Uint8Array> {
+  async *exportArchive(names: readonly string[], options: ArchiveExportSettings = {}): AsyncIterable<Uint8Array> {
     const { exportImages } = await import("./image-archive.ts");
     yield* exportImages(this.#client, names, options);
   }

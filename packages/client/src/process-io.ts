@@ -1,5 +1,6 @@
 import { ContainerdError } from "@ctr/api";
 import { type FifoReader, type FifoWriter, makeFifo, openFifoReader, openFifoWriter } from "@ctr/sys";
+import { createDeferred } from "./deferred.ts";
 import type { StdioPaths } from "./tasks.ts";
 
 /** Below it each process gets a directory of its own; containerd's own habit. */
@@ -40,7 +41,11 @@ export class ProcessIo {
   readonly #outputs: readonly Output[];
   readonly #input: Input | undefined;
 
-  constructor(paths: StdioPaths, dir: string | undefined, ends: readonly [(Input | undefined)?, (Output | undefined)?, (Output | undefined)?]) {
+  constructor(
+    paths: StdioPaths,
+    dir: string | undefined,
+    ends: readonly [(Input | undefined)?, (Output | undefined)?, (Output | undefined)?],
+  ) {
     const [input, stdout, stderr] = ends;
     this.paths = paths;
     this.#dir = dir;
@@ -187,8 +192,8 @@ function closed(): ContainerdError {
 class Input implements ProcessInput {
   readonly #writer: FifoWriter;
   readonly #terminal: boolean;
-  readonly #opened = Promise.withResolvers<() => Promise<void>>();
-  readonly #closed = Promise.withResolvers<never>();
+  readonly #opened = createDeferred<() => Promise<void>>();
+  readonly #closed = createDeferred<never>();
   #ended: Promise<void> | undefined;
 
   constructor(writer: FifoWriter, terminal: boolean) {
@@ -232,7 +237,7 @@ class Input implements ProcessInput {
 class Output implements AsyncIterable<Uint8Array> {
   readonly #reader: FifoReader;
   readonly #chunks: AsyncIterator<Uint8Array>;
-  readonly #ended = Promise.withResolvers<void>();
+  readonly #ended = createDeferred<void>();
   #claimed = false;
 
   constructor(reader: FifoReader) {

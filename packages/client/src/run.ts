@@ -117,7 +117,7 @@ async function buildSpec(client: Client, { options, config, mounts }: SpecSource
   const { namespace } = client;
   const { id } = options;
   const steps = [...specOptions(specRequest(options, config)), ...(options.spec ?? [])];
-  return applySpecOptions(defaultSpec({ namespace, id }), steps, { namespace, id, host: openSpecHost(), rootfs });
+  return await applySpecOptions(defaultSpec({ namespace, id }), steps, { namespace, id, host: openSpecHost(), rootfs });
 }
 
 /** Every question `run` can be asked, answered with what `options` say and nothing else. */

@@ -27,10 +27,14 @@ export function getKernelVersion(): readonly [number, number] {
   return [Number(major), Number(minor)];
 }
 
-/** What stands at `path`, links followed. Throws an error with Go's words: `stat /x: no such file or directory`. */
+/**
+ * What stands at `path`; a link to a device is no device, to a directory it is one, as the Go tools see them. Throws an
+ * error with Go's words: `stat /x: no such file or directory`.
+ */
 export function readPathEntry(path: string): PathEntry {
-  const { readdirSync, statSync } = process.getBuiltinModule("node:fs");
-  const stats = named("stat", path, () => statSync(path));
+  const { lstatSync, readdirSync, statSync } = process.getBuiltinModule("node:fs");
+  const followed = named("stat", path, () => statSync(path));
+  const stats = followed.isDirectory() ? followed : lstatSync(path);
   if (stats.isDirectory()) return { kind: "directory", names: named("open", path, () => readdirSync(path).sort()) };
   const type = stats.isBlockDevice() ? "b" : stats.isCharacterDevice() ? "c" : stats.isFIFO() ? "p" : undefined;
   if (type === undefined) return { kind: "other" };

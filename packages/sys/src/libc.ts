@@ -67,16 +67,9 @@ const signatures = {
   mount: ["ptr", "ptr", "ptr", "u64", "ptr"],
   umount2: ["cstring", "i32"],
   flock: ["i32", "i32"],
-  fcntl: ["i32", "i32", "i32"],
   ioctl: ["i32", "u64", "ptr"],
   tcgetattr: ["i32", "ptr"],
   tcsetattr: ["i32", "i32", "ptr"],
-  isatty: ["i32"],
-  close: ["i32"],
-  chdir: ["cstring"],
-  fchdir: ["i32"],
-  openat: ["i32", "cstring", "i32", "u32"],
-  readlinkat: ["i32", "cstring", "ptr", "u64"],
   syscall: ["i64", "i64", "ptr", "ptr", "u64"],
 } as const;
 

@@ -139,7 +139,7 @@ function unmountOnce(path: string, flags: number): void {
 async function resolveTarget(target: string, below: string): Promise<string> {
   if (below === "" || below === "/") return target;
   await using root = await openRoot(target);
-  return root.resolve(below);
+  return await root.resolve(below);
 }
 
 function readOnlyOverlay(options: readonly string[]): readonly string[] {

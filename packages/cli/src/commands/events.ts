@@ -11,7 +11,9 @@ export const eventsCommand = defineCommand<typeof events>({
     const client = await connect();
     for await (const envelope of client.events.subscribe(args, { signal })) {
       if (envelope.raw && !envelope.event) {
-        await log.warn("cannot unmarshal an event from Any", { error: `type with url ${envelope.raw.typeUrl}: not found` });
+        await log.warn("cannot unmarshal an event from Any", {
+          error: `type with url ${envelope.raw.typeUrl}: not found`,
+        });
       } else await stdout.write(formatEvent(envelope));
     }
   },

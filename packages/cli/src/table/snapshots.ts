@@ -10,10 +10,12 @@ const mountFlags = {
   mounts: bool("print the mounts as JSON"),
 };
 
-export const commit = declareCommand("commit", "Turn an active snapshot into a committed one", { inherits,
+export const commit = declareCommand("commit", "Turn an active snapshot into a committed one", {
+  inherits,
   usage: "<key> <active>",
 });
-export const diff = declareCommand("diff", "Write the difference between two snapshots as a layer", { inherits,
+export const diff = declareCommand("diff", "Write the difference between two snapshots as a layer", {
+  inherits,
   usage: "[flags] <idA> [<idB>]",
   description: "With one snapshot: the difference to its parent.",
   flags: {
@@ -25,20 +27,24 @@ export const diff = declareCommand("diff", "Write the difference between two sna
 });
 export const info = declareCommand("info", "Print a snapshot's record as JSON", { inherits, usage: "<key>" });
 export const list = declareCommand("list", "List snapshots", { inherits, aliases: ["ls"] });
-export const mounts = declareCommand("mounts", "Print the commands that mount a snapshot", { inherits,
+export const mounts = declareCommand("mounts", "Print the commands that mount a snapshot", {
+  inherits,
   aliases: ["m", "mount"],
   usage: "<target> <key>",
   flags: { temp: bool("let the daemon mount what the commands need") },
 });
-export const prepare = declareCommand("prepare", "Create a writable snapshot", { inherits,
+export const prepare = declareCommand("prepare", "Create a writable snapshot", {
+  inherits,
   usage: "[flags] <key> [<parent>]",
   flags: mountFlags,
 });
-export const remove = declareCommand("delete", "Delete snapshots", { inherits,
+export const remove = declareCommand("delete", "Delete snapshots", {
+  inherits,
   aliases: ["del", "remove", "rm"],
   usage: "<key> [<key>, ...]",
 });
-export const label = declareCommand("label", "Set or clear labels of a snapshot", { inherits,
+export const label = declareCommand("label", "Set or clear labels of a snapshot", {
+  inherits,
   usage: "<name> [<label>=<value> ...]",
   description: "LABEL= clears the label LABEL.",
 });
@@ -47,11 +53,13 @@ export const unpack = declareCommand("unpack", "Unpack the image whose target ha
   usage: "[flags] <digest>",
   flags: { "sync-fs": bool("write everything to disk after unpacking"), ...snapshotterFlag },
 });
-export const usage = declareCommand("usage", "Show how much disk snapshots take", { inherits,
+export const usage = declareCommand("usage", "Show how much disk snapshots take", {
+  inherits,
   usage: "[flags] [<key>, ...]",
   flags: { b: bool("plain bytes") },
 });
-export const view = declareCommand("view", "Create a read-only snapshot", { inherits,
+export const view = declareCommand("view", "Create a read-only snapshot", {
+  inherits,
   usage: "[flags] <key> [<parent>]",
   flags: mountFlags,
 });

@@ -1,6 +1,6 @@
 import { defineCommand } from "../../command.ts";
 import type { active } from "../../table/content.ts";
-import { formatTable, contentTable } from "../../tabwriter.ts";
+import { contentTable, formatTable } from "../../tabwriter.ts";
 import { formatAge, formatSi, now, toNanos } from "../../units.ts";
 
 /** `ctr content active [regexp]`: writes in progress; the word is a filter for their refs. */

@@ -1,5 +1,5 @@
-import { digestArgument } from "../../content-arguments.ts";
 import { defineCommand } from "../../command.ts";
+import { digestArgument } from "../../content-arguments.ts";
 import { ExitError, fail } from "../../errors.ts";
 import type { edit } from "../../table/content.ts";
 

@@ -1,5 +1,5 @@
-import { digestArgument } from "../../content-arguments.ts";
 import { defineCommand } from "../../command.ts";
+import { digestArgument } from "../../content-arguments.ts";
 import type { get } from "../../table/content.ts";
 
 /** `ctr content get DIGEST`: one blob's bytes, unchanged, to stdout. */

@@ -1,13 +1,14 @@
 import { hasCode } from "@ctr/api";
-import { digestArgument } from "../../content-arguments.ts";
 import { defineCommand } from "../../command.ts";
+import { digestArgument } from "../../content-arguments.ts";
 import { fail } from "../../errors.ts";
 import type { ingest } from "../../table/content.ts";
 
 /** `ctr content ingest KEY`: stdin becomes a blob; one that exists already is as good. */
 export const ingestCommand = defineCommand<typeof ingest>({
   async run({ args: [ref = ""], flags, stdin, connect, signal }) {
-    if (ref === "") throw fail("must specify a transaction reference", "give the write a name: `ctr content ingest KEY < FILE`");
+    if (ref === "")
+      throw fail("must specify a transaction reference", "give the write a name: `ctr content ingest KEY < FILE`");
     const expected = flags.expectedDigest === "" ? undefined : digestArgument(flags.expectedDigest);
     const size = flags.expectedSize === 0n ? undefined : flags.expectedSize;
     const client = await connect();

@@ -1,5 +1,5 @@
-import { digestArgument } from "../../content-arguments.ts";
 import { defineCommand } from "../../command.ts";
+import { digestArgument } from "../../content-arguments.ts";
 import { formatLabels, parseLabels } from "../../labels.ts";
 import type { label } from "../../table/content.ts";
 

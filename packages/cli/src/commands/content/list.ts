@@ -10,13 +10,16 @@ export const listCommand = defineCommand<typeof list>({
     const client = await connect();
     const nowNanos = toNanos(now());
     const lines = flags.quiet ? [] : ["DIGEST\tSIZE\tAGE\tLABELS\n"];
-    for await (const { digest, size, createdAt, labels } of client.content.walk(args, { signal })) {
-      if (flags.quiet) lines.push(`${digest}\n`);
-      else {
+    try {
+      for await (const { digest, size, createdAt, labels } of client.content.walk(args, { signal })) {
         const age = createdAt ? formatAge(nowNanos - toNanos(createdAt)) : "-";
-        lines.push(`${digest}\t${formatSi(size)}\t${age}\t${formatLabels(labels, "-")}\n`);
+        lines.push(
+          flags.quiet ? `${digest}\n` : `${digest}\t${formatSi(size)}\t${age}\t${formatLabels(labels, "-")}\n`,
+        );
       }
+    } finally {
+      // What came before a failure is printed too, the header at least.
+      await stdout.write(flags.quiet ? lines.join("") : alignTabs(lines.join(""), contentTable));
     }
-    await stdout.write(flags.quiet ? lines.join("") : alignTabs(lines.join(""), contentTable));
   },
 });

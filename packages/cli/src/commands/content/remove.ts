@@ -1,6 +1,6 @@
 import { hasCode } from "@ctr/api";
-import { digestArgument } from "../../content-arguments.ts";
 import { defineCommand } from "../../command.ts";
+import { digestArgument } from "../../content-arguments.ts";
 import { messageOf } from "../../errors.ts";
 import type { remove } from "../../table/content.ts";
 

@@ -1,8 +1,17 @@
 import type { Client } from "@ctr/client";
-import { chainIDOf, checkImage, type Descriptor, defaultPlatforms, type Image, type ImageCheck, isUnpacked, readDiffIDs } from "@ctr/oci";
+import {
+  chainIDOf,
+  checkImage,
+  type Descriptor,
+  defaultPlatforms,
+  type Image,
+  type ImageCheck,
+  isUnpacked,
+  readDiffIDs,
+} from "@ctr/oci";
 import { defineCommand } from "../../command.ts";
-import { messageOf, wrap } from "../../errors.ts";
 import { defaultSnapshotter } from "../../default-snapshotter.ts";
+import { messageOf, wrap } from "../../errors.ts";
 import type { check } from "../../table/images.ts";
 import { alignTabs, narrowTable } from "../../tabwriter.ts";
 import { formatIec } from "../../units.ts";
@@ -45,7 +54,13 @@ function formatRow({ name, target }: Image, { status, size, unpacked }: Finding)
 /** What the content says; `readable` when the manifest is there to be asked. */
 function describe({ known, required, present, missing }: ImageCheck) {
   const have = sum(present);
-  if (!known) return { status: `unavailable (${present.length}/?)`, size: `${formatIec(have)}/?`, complete: false, readable: false };
+  if (!known)
+    return {
+      status: `unavailable (${present.length}/?)`,
+      size: `${formatIec(have)}/?`,
+      complete: false,
+      readable: false,
+    };
   const complete = missing.length === 0;
   return {
     status: `${complete ? "complete" : "incomplete"} (${present.length}/${required.length})`,

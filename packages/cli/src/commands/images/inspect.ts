@@ -32,7 +32,8 @@ interface Writer {
 
 function imageLines({ name, createdAt, updatedAt, labels }: Image): readonly string[] {
   const properties = [`Created: ${formatGoTime(createdAt)}`, `Updated: ${formatGoTime(updatedAt)}`];
-  for (const [key, value] of Object.entries(labels).sort()) properties.push(`Label ${JSON.stringify(key)}: ${JSON.stringify(value)}`);
+  for (const [key, value] of Object.entries(labels).sort())
+    properties.push(`Label ${JSON.stringify(key)}: ${JSON.stringify(value)}`);
   return [`${name}\n`, ...properties.map((text) => `${BAR} ${text}\n`)];
 }
 
@@ -51,7 +52,10 @@ async function writeDescriptor(writer: Writer, descriptor: Descriptor, indent: s
 }
 
 /** Undefined where the blob is not there. */
-async function childrenOf({ client, signal }: Writer, descriptor: Descriptor): Promise<readonly Descriptor[] | undefined> {
+async function childrenOf(
+  { client, signal }: Writer,
+  descriptor: Descriptor,
+): Promise<readonly Descriptor[] | undefined> {
   try {
     await client.content.info(descriptor.digest, { signal });
     return await readChildren(client.content, descriptor, { signal });
@@ -64,19 +68,21 @@ async function childrenOf({ client, signal }: Writer, descriptor: Descriptor): P
 /** Two boxes: the blob's labels, and its text where that is JSON. */
 async function writeContent({ client, signal, write }: Writer, descriptor: Descriptor, bar: string): Promise<void> {
   const { labels } = await client.content.info(descriptor.digest, { signal });
-  const lines = Object.entries(labels).sort().map(([key, value]) => `│${JSON.stringify(key)}: ${JSON.stringify(value)}`);
+  const lines = Object.entries(labels)
+    .sort()
+    .map(([key, value]) => `│${JSON.stringify(key)}: ${JSON.stringify(value)}`);
   if (lines.length > 0) await writeBox(write, bar, "┌────────Labels─────────", lines);
   if (!descriptor.mediaType.endsWith("json")) return;
   const bytes = await readBlob(client.content, descriptor.digest, { signal });
   const text = formatGoJson(new RawJson(new TextDecoder().decode(bytes)), "   ");
-  await writeBox(write, bar, "┌────────Content────────", text.split("\n").map((line) => `│${line}`));
+  await writeBox(
+    write,
+    bar,
+    "┌────────Content────────",
+    text.split("\n").map((line) => `│${line}`),
+  );
 }
 
-async function writeBox(
-  write: Writer["write"],
-  bar: string,
-  title: string,
-  lines: readonly string[],
-): Promise<void> {
+async function writeBox(write: Writer["write"], bar: string, title: string, lines: readonly string[]): Promise<void> {
   for (const line of [title, ...lines, "└───────────────────────"]) await write(`${bar} ${line}`);
 }

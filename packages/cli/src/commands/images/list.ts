@@ -19,7 +19,9 @@ export const listCommand = defineCommand<typeof list>({
     if (flags.quiet) return stdout.write(images.map(({ name }) => `${name}\n`).join(""));
     const rows: (readonly string[])[] = [["REF", "TYPE", "DIGEST", "SIZE", "PLATFORMS", "LABELS"]];
     for (let at = 0; at < images.length; at += AT_ONCE) {
-      rows.push(...(await Promise.all(images.slice(at, at + AT_ONCE).map((image) => toRow(client, image, log, signal)))));
+      rows.push(
+        ...(await Promise.all(images.slice(at, at + AT_ONCE).map((image) => toRow(client, image, log, signal)))),
+      );
     }
     await stdout.write(formatTable(rows, narrowTable));
   },

@@ -10,7 +10,11 @@ export const listCommand = defineCommand<typeof list>({
     const client = await connect();
     const leases = await client.leases.list(args, { signal });
     if (flags.quiet) return stdout.write(leases.map(({ id }) => `${id}\n`).join(""));
-    const rows = leases.map(({ id, createdAt, labels }) => [id, formatLocalRfc3339(createdAt), formatLabels(labels, "-")]);
+    const rows = leases.map(({ id, createdAt, labels }) => [
+      id,
+      formatLocalRfc3339(createdAt),
+      formatLabels(labels, "-"),
+    ]);
     await stdout.write(formatTable([["ID", "CREATED AT", "LABELS"], ...rows], narrowTable));
   },
 });

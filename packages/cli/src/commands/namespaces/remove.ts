@@ -29,7 +29,10 @@ export const removeCommand = defineCommand<typeof remove>({
 async function removeCgroup(name: string): Promise<void> {
   const { readdir, rmdir } = await import("node:fs/promises");
   const root = "/sys/fs/cgroup";
-  const hierarchies = [root, ...(await readdir(root, { withFileTypes: true })).filter((e) => e.isDirectory()).map((e) => `${root}/${e.name}`)];
+  const hierarchies = [
+    root,
+    ...(await readdir(root, { withFileTypes: true })).filter((e) => e.isDirectory()).map((e) => `${root}/${e.name}`),
+  ];
   for (const hierarchy of hierarchies) {
     try {
       await rmdir(`${hierarchy}/${name}`);

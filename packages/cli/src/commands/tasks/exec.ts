@@ -52,5 +52,5 @@ async function userOf(
   const root = spec?.root?.path ?? "";
   const tree = snapshotKey === "" ? root : await client.snapshots(snapshotter).mounts(snapshotKey, { signal });
   await using rootfs = openRootfsReader(tree);
-  return resolveUser(text, rootfs);
+  return await resolveUser(text, rootfs);
 }

@@ -1,3 +1,5 @@
+import { hasCode } from "@ctr/api";
+import { parseSignal } from "@ctr/client";
 import { defineCommand } from "../../command.ts";
 import { fail } from "../../errors.ts";
 import type { kill } from "../../table/tasks.ts";
@@ -14,8 +16,17 @@ export const killCommand = defineCommand<typeof kill>({
     const client = await connect();
     await getTask(client, id, signal);
     const { labels } = await client.containers.get(id, { signal });
-    const name = flags.signal || labels[STOP_SIGNAL_LABEL] || "SIGTERM";
+    const number = signalNumber(flags.signal || labels[STOP_SIGNAL_LABEL] || "SIGTERM");
     const execId = flags.execId === "" ? undefined : flags.execId;
-    await client.tasks.kill(id, name, { signal, execId, all: flags.all });
+    await client.tasks.kill(id, number, { signal, execId, all: flags.all });
   },
 });
+
+/** The Go tool gives a wrong name no class. */
+function signalNumber(name: string): number {
+  try {
+    return parseSignal(name);
+  } catch (error) {
+    throw hasCode(error, "invalid_argument") ? fail(error.what, error.fix) : error;
+  }
+}

@@ -27,6 +27,12 @@ type Metric = Awaited<ReturnType<Client["tasks"]["metrics"]>>[number];
 
 /** The time is a Go time, as 1.6 has it: the protobuf text of 2.4 is not the same from one build to the next. */
 function formatMetric(id: string, timestamp: Metric["timestamp"], data: NonNullable<Metric["data"]>): string {
-  const head = formatTable([["ID", "TIMESTAMP"], [id, formatGoTime(timestamp)]], taskTable);
+  const head = formatTable(
+    [
+      ["ID", "TIMESTAMP"],
+      [id, formatGoTime(timestamp)],
+    ],
+    taskTable,
+  );
   return `${head}\n${formatTable([["METRIC", "VALUE"], ...metricRows(data)], taskTable)}`;
 }

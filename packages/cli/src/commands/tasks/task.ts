@@ -1,5 +1,5 @@
-import type { Client, ProcessInfo } from "@ctr/client";
 import { hasCode } from "@ctr/api";
+import type { Client, ProcessInfo } from "@ctr/client";
 import { fail, wrap } from "../../errors.ts";
 
 /** The container's task, after the container itself: each missing one has words of its own. */

@@ -1,0 +1,85 @@
+import {
+  allPlatforms,
+  childGcLabelWithoutLayers,
+  defaultImportPrefix,
+  defaultPlatforms,
+  hostPlatform,
+  type Image,
+  onlyPlatform,
+  onlyStrictPlatform,
+  parsePlatform,
+} from "@ctr/oci";
+import { type CommandContext, defineCommand } from "../../command.ts";
+import { defaultSnapshotter } from "../../default-snapshotter.ts";
+import { fail } from "../../errors.ts";
+import { parseLabels } from "../../labels.ts";
+import { abortOnInterrupt } from "../../signals.ts";
+import type { importImages } from "../../table/images.ts";
+
+type Context = CommandContext<(typeof importImages)["flags"]>;
+
+/** `ctr images import IN`: the images of an archive, from a file or (`-`) from stdin. */
+export const importCommand = defineCommand<typeof importImages>({
+  async run(context) {
+    const { args, flags, stdout, connect } = context;
+    checkFlags(flags);
+    const client = await connect();
+    using interrupt = abortOnInterrupt(context.signal);
+    const { signal } = interrupt;
+    await using lease = await client.leases.hold({ signal });
+    const images = await lease.client.images.importArchive(await openArchive(args[0] ?? "", context), {
+      signal,
+      naming: namingOf(flags),
+      matcher: matcherOf(flags),
+      labels: parseLabels(flags.label),
+      compress: flags.compressBlobs,
+      unpack: false,
+      ...(flags.indexName === "" ? {} : { indexName: flags.indexName }),
+      ...(flags.discardUnpackedLayers ? { childLabel: childGcLabelWithoutLayers } : {}),
+    });
+    if (flags.noUnpack) return;
+    const snapshotter = await defaultSnapshotter(client, flags.snapshotter, signal);
+    const matcher = flags.platform === "" ? defaultPlatforms() : onlyPlatform(parsePlatform(flags.platform));
+    for (const image of images) {
+      await stdout.write(unpackingLine(image));
+      await lease.client.images.unpack(image.target, { signal, snapshotter, matcher, syncFs: flags.syncFs });
+      await stdout.write("done\n");
+    }
+  },
+});
+
+function unpackingLine({ name, target }: Image): string {
+  return `unpacking ${name} (${target.digest})...`;
+}
+
+function checkFlags(flags: Context["flags"]): void {
+  if (flags.skipDigestForNamed && !flags.digests) {
+    throw fail("--skip-digest-for-named must be specified with --digests option");
+  }
+  if (flags.discardUnpackedLayers && flags.noUnpack) {
+    throw fail("--discard-unpacked-layers and --no-unpack are incompatible options");
+  }
+}
+
+function namingOf({ baseName, digests, skipDigestForNamed }: Context["flags"]) {
+  const prefix = baseName === "" ? defaultImportPrefix(new Date()) : baseName;
+  return { prefix, filter: baseName !== "", digests, skipDigestForNamed };
+}
+
+function matcherOf({ allPlatforms: all, platform }: Context["flags"]) {
+  if (all) return allPlatforms;
+  return platform === "" ? onlyPlatform(hostPlatform()) : onlyStrictPlatform(parsePlatform(platform));
+}
+
+async function openArchive(path: string, { stdin }: Context): Promise<AsyncIterable<Uint8Array>> {
+  if (path === "-") return stdin.chunks();
+  if (path === "") throw fail("open : no such file or directory", "name an archive, or - for standard input");
+  const file = Bun.file(path);
+  try {
+    await file.stat();
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    throw fail(`open ${path}: ${code === "ENOENT" ? "no such file or directory" : code}`);
+  }
+  return file.stream();
+}

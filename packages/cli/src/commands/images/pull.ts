@@ -1,0 +1,78 @@
+import type { Client } from "@ctr/client";
+import { formatPlatform, type Image, onlyPlatform, type Platform, readPlatforms } from "@ctr/oci";
+import type { Resolver } from "@ctr/registry";
+import { type CommandContext, defineCommand } from "../../command.ts";
+import { defaultSnapshotter } from "../../default-snapshotter.ts";
+import { fail } from "../../errors.ts";
+import { formatGoDuration } from "../../go-duration.ts";
+import { parseLabels } from "../../labels.ts";
+import { choosePlatforms } from "../../platform-choice.ts";
+import { openLocalProgress } from "../../progress/local.ts";
+import { resolverOf } from "../../registry-options.ts";
+import { abortOnInterrupt } from "../../signals.ts";
+import type { pull } from "../../table/images.ts";
+
+type Context = CommandContext<(typeof pull)["flags"]>;
+
+/** `ctr images pull REF`: download, record, unpack. */
+export const pullCommand = defineCommand<typeof pull>({
+  async run(context) {
+    const { args, flags, connect } = context;
+    const [reference = ""] = args;
+    if (reference === "") throw fail("please provide an image reference to pull");
+    const resolver = await resolverOf(flags, context);
+    const client = await connect();
+    using interrupt = abortOnInterrupt(context.signal);
+    await using lease = await client.leases.hold({ signal: interrupt.signal });
+    const image = await fetchImage(lease.client, { context, resolver, reference, signal: interrupt.signal });
+    await unpackAll(lease.client, image, context, interrupt.signal);
+  },
+});
+
+interface Fetching {
+  readonly context: Context;
+  readonly resolver: Resolver;
+  readonly reference: string;
+  readonly signal: AbortSignal;
+}
+
+async function fetchImage(client: Client, { context, resolver, reference, signal }: Fetching): Promise<Image> {
+  const { flags, globals, stdout } = context;
+  const { matcher } = choosePlatforms(flags);
+  const options = {
+    signal,
+    resolver,
+    matcher,
+    labels: parseLabels(flags.label),
+    allMetadata: flags.allMetadata && !flags.skipMetadata,
+    maxConcurrentDownloads: flags.maxConcurrentDownloads,
+    unpack: false,
+  };
+  if (globals.debug) return (await client.images.pull(reference, options)).image;
+  await using progress = openLocalProgress({ stdout, reference, verb: "downloading" });
+  const { image } = await client.images.pull(reference, { ...options, onProgress: progress.on });
+  await progress.finish();
+  return image;
+}
+
+/** One platform after the other; the time told is that of unpacking alone. */
+async function unpackAll(client: Client, image: Image, { flags, stdout }: Context, signal: AbortSignal): Promise<void> {
+  const started = process.hrtime.bigint();
+  const snapshotter = await defaultSnapshotter(client, flags.snapshotter, signal);
+  for (const platform of await platformsOf(client, image, flags, signal)) {
+    await stdout.write(`unpacking ${formatPlatform(platform)} ${image.target.digest}...\n`);
+    const options = { signal, snapshotter, matcher: onlyPlatform(platform), syncFs: flags.syncFs };
+    const { chainID } = await client.images.unpack(image.target, options);
+    if (flags.printChainid) await stdout.write(`image chain ID: ${chainID}\n`);
+  }
+  await stdout.write(`done: ${formatGoDuration(process.hrtime.bigint() - started)}\t\n`);
+}
+
+async function platformsOf(
+  client: Client,
+  image: Image,
+  flags: Context["flags"],
+  signal: AbortSignal,
+): Promise<readonly Platform[]> {
+  return choosePlatforms(flags).platforms ?? readPlatforms(client.content, image.target, { signal });
+}

@@ -1,0 +1,57 @@
+import type { Client } from "@ctr/client";
+import { type Descriptor, findManifest, isDigest, onlyPlatform, parsePlatform } from "@ctr/oci";
+import { type CommandContext, defineCommand } from "../../command.ts";
+import { fail, wrap } from "../../errors.ts";
+import { openLocalProgress } from "../../progress/local.ts";
+import { resolverOf } from "../../registry-options.ts";
+import { abortOnInterrupt } from "../../signals.ts";
+import type { push } from "../../table/images.ts";
+
+type Context = CommandContext<(typeof push)["flags"]>;
+
+/** `ctr images push REMOTE [LOCAL]`: an image, or one manifest, to a registry. */
+export const pushCommand = defineCommand<typeof push>({
+  async run(context) {
+    const { args, flags, globals, stdout, connect } = context;
+    const [remote = "", local = remote] = args;
+    if (remote === "") throw fail("please provide a remote image reference to push");
+    const resolver = await resolverOf(flags, context);
+    const client = await connect();
+    using interrupt = abortOnInterrupt(context.signal);
+    const { signal } = interrupt;
+    const options = {
+      signal,
+      resolver,
+      image: await targetOf(client, local, context, signal),
+      allowNonDistributable: flags.allowNonDistributableBlobs,
+      ...(flags.maxConcurrentUploadedLayers > 0 ? { maxConcurrentUploads: flags.maxConcurrentUploadedLayers } : {}),
+    };
+    const reference = withDigest(remote, options.image);
+    if (globals.debug) return client.images.push(reference, options);
+    await using progress = openLocalProgress({ stdout, verb: "uploading" });
+    await client.images.push(reference, { ...options, onProgress: progress.on });
+    await progress.finish();
+  },
+});
+
+/** The upload goes to the digest, and the tag with it, unless REMOTE says otherwise. */
+function withDigest(remote: string, target: Descriptor): string {
+  return remote.includes("@") ? remote : `${remote}@${target.digest}`;
+}
+
+/** What to send: a manifest named by digest, the image's one manifest of a platform, or the image. */
+async function targetOf(client: Client, local: string, { flags }: Context, signal: AbortSignal): Promise<Descriptor> {
+  if (flags.manifest !== "") {
+    if (!isDigest(flags.manifest)) throw fail(`invalid manifest digest: invalid checksum digest format`);
+    const { size } = await client.content.info(flags.manifest, { signal });
+    return { mediaType: flags.manifestType, digest: flags.manifest, size };
+  }
+  const { target } = await client.images.get(local, { signal }).catch((error: unknown) => {
+    throw wrap("unable to resolve image to manifest", error);
+  });
+  const [platform, ...others] = flags.platform;
+  // With more than one the Go tool sends the whole index, so that nothing asked for is missing.
+  if (platform === undefined || others.length > 0) return target;
+  const matcher = onlyPlatform(parsePlatform(platform));
+  return (await findManifest(client.content, target, { signal, matcher })).descriptor;
+}
