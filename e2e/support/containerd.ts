@@ -55,6 +55,7 @@ export async function startContainerd(options: ContainerdOptions = {}): Promise<
       disposed = true;
       await end("SIGTERM");
       await endShims(address);
+      await forgetContainers(state);
       await unmountBelow(dir);
       await rm(dir, { recursive: true, force: true });
     },
@@ -86,6 +87,16 @@ async function endShims(address: string): Promise<void> {
   for (const pid of await processesNaming(address)) {
     for (const child of await childrenOf(pid)) tryKill(child);
     tryKill(pid);
+  }
+}
+
+/** runc keeps its state below a root that all daemons of the machine share: what is left there would take the id. */
+async function forgetContainers(state: string): Promise<void> {
+  const bundles = join(state, "io.containerd.runtime.v2.task");
+  for (const namespace of await readdir(bundles).catch(() => [])) {
+    for (const id of await readdir(join(bundles, namespace))) {
+      await mustRun(["runc", "--root", join("/run/containerd/runc", namespace), "delete", "--force", id]);
+    }
   }
 }
 

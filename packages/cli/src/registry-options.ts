@@ -20,7 +20,13 @@ type RegistryFlags = FlagValues<typeof registryFlags>;
 /** The registry client that the registry flags describe. */
 export async function resolverOf(
   flags: RegistryFlags,
-  { env, log, signal, stderr, stdin }: Pick<CommandContext<Record<never, never>>, "env" | "log" | "signal" | "stderr" | "stdin">,
+  {
+    env,
+    log,
+    signal,
+    stderr,
+    stdin,
+  }: Pick<CommandContext<Record<never, never>>, "env" | "log" | "signal" | "stderr" | "stdin">,
 ): Promise<Resolver> {
   const tls = await tlsOf(flags);
   const dump = (lines: readonly string[]) => {
@@ -44,7 +50,9 @@ async function credentialsOf(
     return fixedCredentials({ kind: "password", username, password: secret });
   }
   if (refresh !== "") return fixedCredentials({ kind: "refresh-token", token: refresh });
-  return around.env["HOME"] || around.env["DOCKER_CONFIG"] ? dockerConfigCredentials({ env: around.env, signal: around.signal }) : anonymous;
+  return around.env["HOME"] || around.env["DOCKER_CONFIG"]
+    ? dockerConfigCredentials({ env: around.env, signal: around.signal })
+    : anonymous;
 }
 
 async function tlsOf({ skipVerify, tlscacert, tlscert, tlskey }: RegistryFlags): Promise<TlsOptions> {

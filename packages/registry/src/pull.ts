@@ -19,6 +19,7 @@ import {
   parseReference,
   readChildren,
   refKey,
+  type Timestamp,
 } from "@ctr/oci";
 import { distributionSource, mergeSource } from "./distribution-source.ts";
 import type { OnTransfer } from "./progress.ts";
@@ -54,6 +55,7 @@ interface Job {
   readonly options: FetchImageOptions;
   readonly report: OnTransfer;
   readonly signal: AbortSignal;
+  readonly startedMs: number;
   /** Ref of what names a descriptor, by the descriptor's digest. */
   readonly parents: Map<string, string>;
   /** Fetches under way or over, by ref: a layer named twice is fetched once. */
@@ -91,6 +93,7 @@ export async function fetchGraph(
     options,
     report: options.onProgress ?? (() => undefined),
     signal: AbortSignal.any([options.signal, failure.signal]),
+    startedMs: Date.now(),
     parents: new Map(),
     fetches: new Map(),
   };
@@ -148,8 +151,8 @@ async function fetchOne(job: Job, descriptor: Descriptor, ref: string): Promise<
   for (let attempt = 1; ; attempt++) {
     try {
       const fetched = await fetchInto(job, descriptor, ref);
-      if (!fetched) await addSource(job, descriptor);
-      job.report({ kind: fetched ? "done" : "exists", ref, descriptor });
+      const old = !fetched && (await addSource(job, descriptor));
+      job.report({ kind: old ? "exists" : "done", ref, descriptor });
       return;
     } catch (error) {
       const resumed = error instanceof WrongBytes && error.resumedFrom > 0n;
@@ -215,14 +218,22 @@ async function copy(
   }
 }
 
-/** Notes on a blob that was there that this repository has it, too. */
-async function addSource(job: Job, descriptor: Descriptor): Promise<void> {
+/**
+ * Notes on a blob that was there that this repository has it, too. True when it is older than this fetch: a store that
+ * shares bytes between namespaces may have made it this namespace's only now.
+ */
+async function addSource(job: Job, descriptor: Descriptor): Promise<boolean> {
   const { label, repository } = job.source;
   const info = await job.content.info(descriptor.digest, { signal: job.signal });
   const merged = mergeSource(info.labels[label] ?? "", repository);
   if (merged !== info.labels[label]) {
     await job.content.setLabels(descriptor.digest, { [label]: merged }, { signal: job.signal });
   }
+  return info.createdAt === undefined || toMs(info.createdAt) < job.startedMs;
+}
+
+function toMs({ seconds, nanos }: Timestamp): number {
+  return Number(seconds) * 1000 + nanos / 1e6;
 }
 
 function checkSize(descriptor: Descriptor): void {

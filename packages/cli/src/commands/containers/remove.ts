@@ -2,6 +2,7 @@ import { hasCode } from "@ctr/api";
 import type { Client } from "@ctr/client";
 import { defineCommand } from "../../command.ts";
 import { fail, failArgument, messageOf } from "../../errors.ts";
+import { removeFifos } from "../../fifos.ts";
 import type { remove } from "../../table/containers.ts";
 
 /** `ctr containers delete ID…`: each one is tried, the first failure is the command's. */
@@ -39,8 +40,10 @@ async function removeContainer(
 async function removeTask(client: Client, id: string, signal: AbortSignal): Promise<void> {
   const task = await ignoring(client.tasks.get(id, { signal }));
   if (!task) return;
-  if (task.status === "stopped" || task.status === "created") await ignoring(client.tasks.delete(id, { signal }));
-  else {
+  if (task.status === "stopped" || task.status === "created") {
+    await ignoring(client.tasks.delete(id, { signal }));
+    await removeFifos(task);
+  } else {
     throw fail(
       `cannot delete a non stopped container: {${task.status} 0 0001-01-01 00:00:00 +0000 UTC}`,
       `stop it first: ctr tasks kill ${id}, then ctr tasks delete ${id}`,

@@ -1,5 +1,5 @@
 import type { Client } from "@ctr/client";
-import { defaultPlatforms, formatPlatform, type Image, imageSize, presentPlatforms } from "@ctr/oci";
+import { defaultPlatforms, formatPlatform, type Image, imageSize, readPlatforms } from "@ctr/oci";
 import { defineCommand } from "../../command.ts";
 import { messageOf } from "../../errors.ts";
 import { formatLabels } from "../../labels.ts";
@@ -40,7 +40,7 @@ async function toRow(client: Client, image: Image, log: Logger, signal: AbortSig
 
 async function platformsOf(client: Client, { name, target }: Image, log: Logger, signal: AbortSignal): Promise<string> {
   try {
-    const found = await presentPlatforms(client.content, target, { signal });
+    const found = await readPlatforms(client.content, target, { signal });
     const names = [...new Set(found.map(formatPlatform))].sort();
     return names.length === 0 ? "-" : names.join(",");
   } catch (error) {

@@ -27,7 +27,10 @@ export const pushCommand = defineCommand<typeof push>({
       ...(flags.maxConcurrentUploadedLayers > 0 ? { maxConcurrentUploads: flags.maxConcurrentUploadedLayers } : {}),
     };
     const reference = withDigest(remote, options.image);
-    if (globals.debug) return client.images.push(reference, options);
+    if (globals.debug) {
+      await client.images.push(reference, options);
+      return;
+    }
     await using progress = openLocalProgress({ stdout, verb: "uploading" });
     await client.images.push(reference, { ...options, onProgress: progress.on });
     await progress.finish();

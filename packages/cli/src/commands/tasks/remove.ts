@@ -2,6 +2,7 @@ import { ContainerdError, hasCode } from "@ctr/api";
 import type { Client } from "@ctr/client";
 import { defineCommand } from "../../command.ts";
 import { messageOf, wrap } from "../../errors.ts";
+import { removeFifos } from "../../fifos.ts";
 import type { Logger } from "../../log.ts";
 import type { remove } from "../../table/tasks.ts";
 import { getTask } from "./task.ts";
@@ -39,6 +40,7 @@ async function removeTask(client: Client, id: string, { force, log, signal }: Re
     if (force && task.status !== "stopped") await killAndWait(client, id, undefined, signal);
     else checkStopped(task.status, id);
     const { exitCode } = await client.tasks.delete(id, { signal });
+    await removeFifos(task);
     if (exitCode !== 0) await log.warn(`task ${id} exit with non-zero exit code ${exitCode}`);
   } catch (error) {
     await log.error(`unable to delete ${id}`, { error: messageOf(error) });

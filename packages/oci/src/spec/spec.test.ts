@@ -1,0 +1,273 @@
+import { expect, test } from "bun:test";
+import { capabilitiesOfMask } from "./capabilities.ts";
+import { defaultSpec } from "./default-spec.ts";
+import { encodeSpec } from "./encode.ts";
+import { mergeEnv } from "./env.ts";
+import { parseMount } from "./mounts.ts";
+import { parseIdMapping, withNamespace } from "./namespaces.ts";
+import { applySpecOptions, type SpecContext } from "./option.ts";
+import { type RunOnlyRequest, type SpecRequest, specOptions } from "./run-options.ts";
+import type { Spec } from "./types.ts";
+import { resolveUser } from "./user.ts";
+
+const files: Readonly<Record<string, string>> = {
+  "etc/passwd": "root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/home:/bin/sh\n",
+  "etc/group": "root:x:0:\nweb:x:1001:\nextra:x:10:web,root\nadm:x:29:web\n",
+};
+
+const context: SpecContext = {
+  namespace: "default",
+  id: "x",
+  rootfs: {
+    async readFile(path) {
+      const text = files[path];
+      return text === undefined ? undefined : new TextEncoder().encode(text);
+    },
+  },
+  host: {
+    hostname: "host1",
+    architecture: "amd64",
+    kernel: [6, 1],
+    effectiveCapabilities: async () => ["CAP_CHOWN", "CAP_SYS_ADMIN"],
+    readFile: async () => new TextEncoder().encode("A=1\n# note\n\nB=2\n"),
+    async stat(path) {
+      if (path === "/dev") return { kind: "directory", names: ["null", "pts", "console"] };
+      if (path === "/dev/null") {
+        return { kind: "device", device: { type: "c", major: 1, minor: 3, mode: 0o666, uid: 0, gid: 0 } };
+      }
+      return { kind: "other" };
+    },
+  },
+};
+
+const nothing: SpecRequest = {
+  args: [],
+  envFile: "",
+  env: [],
+  mount: [],
+  readOnly: false,
+  cwd: "",
+  user: "",
+  tty: false,
+  privileged: false,
+  netHost: false,
+  annotation: [],
+  capAdd: [],
+  capDrop: [],
+  seccomp: false,
+  seccompProfile: "",
+  apparmorDefaultProfile: "",
+  apparmorProfile: "",
+  withNs: [],
+  allowNewPrivsGiven: false,
+  memoryLimit: 0n,
+  cpuQuota: -1n,
+  cpuPeriod: 0n,
+  device: [],
+  gpus: [],
+  rootfsPropagation: "",
+  blockioConfigFile: "",
+  blockioClass: "",
+  rdtClass: "",
+  hostname: "",
+  label: {},
+};
+
+const runOnly: RunOnlyRequest = {
+  privilegedWithoutHostDevices: false,
+  uidmap: [],
+  gidmap: [],
+  cpus: 0,
+  cpuShares: 1024,
+  cpusetCpus: "",
+  cpusetMems: "",
+  cgroup: undefined,
+  rlimitNofile: "",
+};
+
+const image = { env: ["PATH=/bin", "FOO=bar"], entrypoint: ["/entry"], cmd: ["arg"], workingDir: "/w", user: "" };
+
+async function build(change: Partial<SpecRequest>): Promise<Spec> {
+  const options = specOptions({ ...nothing, image, ...change });
+  return applySpecOptions(defaultSpec({ namespace: "default", id: "x" }), options, context);
+}
+
+type Probe = (spec: Spec) => unknown;
+
+test.each<[string, Partial<SpecRequest>, Probe, unknown]>([
+  ["takes the image's words", {}, (s) => s.process?.args, ["/entry", "arg"]],
+  ["replaces the image's words, entrypoint included", { args: ["sh"] }, (s) => s.process?.args, ["sh"]],
+  ["takes the image's directory", {}, (s) => s.process?.cwd, "/w"],
+  ["lays --env over the image", { env: ["FOO=new", "A=1"] }, (s) => s.process?.env, ["PATH=/bin", "FOO=new", "A=1"]],
+  ["never unsets the image's environment", { env: ["FOO"] }, (s) => s.process?.env, ["PATH=/bin", "FOO=bar"]],
+  ["reads --env-file", { envFile: "f" }, (s) => s.process?.env, ["PATH=/bin", "FOO=bar", "A=1", "B=2"]],
+  ["appends TERM for -t", { tty: true }, (s) => s.process?.env?.at(-1), "TERM=xterm"],
+  ["makes the root read-only", { readOnly: true }, (s) => s.root, { path: "rootfs", readonly: true }],
+  ["uses root's groups without a user", {}, (s) => s.process?.user, { uid: 0, gid: 0, additionalGids: [0, 10] }],
+  [
+    "looks a user up",
+    { user: "web" },
+    (s) => s.process?.user,
+    { uid: 1000, gid: 1001, additionalGids: [1001, 10, 29] },
+  ],
+  [
+    "finds no groups for user:group",
+    { user: "web:adm" },
+    (s) => s.process?.user,
+    { uid: 1000, gid: 29, additionalGids: [29] },
+  ],
+  ["drops noNewPrivileges", { allowNewPrivsGiven: true }, (s) => s.process?.noNewPrivileges, undefined],
+  ["keeps noNewPrivileges when privileged", { privileged: true }, (s) => s.process?.noNewPrivileges, true],
+  [
+    "gives the caller's capabilities",
+    { privileged: true },
+    (s) => s.process?.capabilities?.bounding,
+    ["CAP_CHOWN", "CAP_SYS_ADMIN"],
+  ],
+  ["unmasks when privileged", { privileged: true }, (s) => s.linux?.maskedPaths, undefined],
+  [
+    "adds host devices when privileged",
+    { privileged: true },
+    (s) => s.linux?.devices?.map((d) => d.path),
+    ["/dev/null"],
+  ],
+  [
+    "allows all devices when privileged",
+    { privileged: true },
+    (s) => s.linux?.resources?.devices,
+    [{ allow: true, access: "rwm" }],
+  ],
+  [
+    "shares the host's network",
+    { netHost: true },
+    (s) => s.linux?.namespaces?.map((n) => n.type),
+    ["pid", "ipc", "uts", "mount"],
+  ],
+  ["names the host", { netHost: true }, (s) => s.process?.env?.at(-1), "HOSTNAME=host1"],
+  [
+    "adds a capability once",
+    { capAdd: ["CAP_NET_ADMIN", "CAP_CHOWN"] },
+    (s) => s.process?.capabilities?.bounding?.length,
+    15,
+  ],
+  [
+    "drops a capability",
+    { capDrop: ["CAP_CHOWN"] },
+    (s) => s.process?.capabilities?.effective?.includes("CAP_CHOWN"),
+    false,
+  ],
+  ["writes quota and period both", { cpuQuota: 5000n }, (s) => s.linux?.resources?.cpu, { quota: 5000n, period: 0n }],
+  ["shares CPUs for run", { run: runOnly }, (s) => s.linux?.resources?.cpu, { shares: 1024 }],
+  [
+    "counts --cpus in periods",
+    { run: { ...runOnly, cpuShares: 0, cpus: 1.5 } },
+    (s) => s.linux?.resources?.cpu,
+    { period: 100000, quota: 150000 },
+  ],
+  ["limits memory", { memoryLimit: 1n }, (s) => s.linux?.resources?.memory, { limit: 1n }],
+  ["drops the cgroup", { run: { ...runOnly, cgroup: "" } }, (s) => s.linux?.cgroupsPath, undefined],
+  ["names the cgroup", { run: { ...runOnly, cgroup: "/c" } }, (s) => s.linux?.cgroupsPath, "/c"],
+  [
+    "limits open files",
+    { run: { ...runOnly, rlimitNofile: "5:9" } },
+    (s) => s.process?.rlimits,
+    [{ type: "RLIMIT_NOFILE", hard: 9, soft: 5 }],
+  ],
+  ["ignores --uidmap alone", { run: { ...runOnly, uidmap: ["0:1:2"] } }, (s) => s.linux?.uidMappings, undefined],
+  ["annotates with labels last", { annotation: ["a=1"], label: { a: "2" } }, (s) => s.annotations, { a: "2" }],
+  [
+    "adds a device and its rule",
+    { device: ["/dev/null"] },
+    (s) => s.linux?.resources?.devices?.at(-1),
+    { allow: true, type: "c", major: 1, minor: 3, access: "rwm" },
+  ],
+  ["sets the RDT class", { rdtClass: "c" }, (s) => s.linux?.intelRdt, { closID: "c" }],
+  [
+    "puts a mount in a default's place",
+    { mount: ["type=tmpfs,dst=/run"] },
+    (s) => s.mounts?.filter((m) => m.destination === "/run"),
+    [{ destination: "/run", type: "tmpfs" }],
+  ],
+  [
+    "refuses clone flags without CAP_SYS_ADMIN",
+    { seccomp: true },
+    (s) => s.linux?.seccomp?.syscalls?.at(-1),
+    { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: 38 },
+  ],
+])("specOptions() %s", async (_what, change, probe, wanted) => {
+  expect(probe(await build(change))).toEqual(wanted);
+});
+
+test.each<[string, Partial<SpecRequest>]>([
+  ["invalid mount specification: expected key=val", { mount: ["x"] }],
+  ['mount option "foo" not supported', { mount: ["foo=1"] }],
+  ["invalid key=value format annotation: a", { annotation: ["a"] }],
+  ["capabilities must be specified with 'CAP_' prefix", { capAdd: ["NET_ADMIN"] }],
+  ["seccomp must be set to true, if using a custom seccomp-profile", { seccompProfile: "f" }],
+  ["apparmor-profile conflicts with apparmor-default-profile", { apparmorProfile: "a", apparmorDefaultProfile: "b" }],
+  ["cpus and quota/period should be used separately", { cpuQuota: 1n, run: { ...runOnly, cpus: 1 } }],
+  ["joining a Linux namespace using --with-ns requires the format 'nstype:path'", { withNs: ["x"] }],
+  ["the Linux namespace type specified in --with-ns is not valid: foo", { withNs: ["foo:/x"] }],
+  [
+    "can't use 'privileged-without-host-devices' without 'privileged' specified",
+    { run: { ...runOnly, privilegedWithoutHostDevices: true } },
+  ],
+  ['get device path: "/etc/passwd" containerPath: "" error: not a device node', { device: ["/etc/passwd"] }],
+  ["CDI device injection failed: unresolvable CDI devices v.com/c=x", { device: ["v.com/c=x"] }],
+  ["no users found", { user: "nobody" }],
+  ["no groups found", { user: "web:nogroup" }],
+  ["invalid USER value a:b:c", { user: "a:b:c" }],
+  ['invalid USER value "99999999999": uid out of range', { user: "99999999999" }],
+])("specOptions() refuses with %s", async (message, change) => {
+  await expect(build(change)).rejects.toThrow(message);
+});
+
+test("specOptions() gives no environment without an image", async () => {
+  const spec = await applySpecOptions(defaultSpec({ namespace: "n", id: "x" }), specOptions(nothing), context);
+  expect(spec.process?.env).toEqual([]);
+});
+
+test("parseMount() reads quoted fields", () => {
+  expect(parseMount('type=bind,"src=/a,b",destination=/c,options=ro:rbind')).toEqual({
+    destination: "/c",
+    type: "bind",
+    source: "/a,b",
+    options: ["ro", "rbind"],
+  });
+  expect(() => parseMount('"src=/a')).toThrow(/quoted-field/);
+});
+
+test("mergeEnv() replaces in place, appends and unsets", () => {
+  expect(mergeEnv(["A=1", "B=2"], ["B=3", "C=4", "A"])).toEqual(["B=3", "C=4"]);
+});
+
+test("resolveUser() reads no file for numbers", async () => {
+  const rootfs = { readFile: () => Promise.reject(new Error("must not be read")) };
+  expect(await resolveUser("5:6", rootfs)).toEqual({ uid: 5, gid: 6 });
+});
+
+test("withNamespace() replaces a namespace in its place", async () => {
+  const spec = await withNamespace("ipc:/i")(defaultSpec({ namespace: "n", id: "x" }), context);
+  expect(spec.linux?.namespaces?.[1]).toEqual({ type: "ipc", path: "/i" });
+});
+
+test("parseIdMapping() takes three numbers and nothing else", () => {
+  expect(parseIdMapping("0:1000:10")).toEqual({ containerID: 0, hostID: 1000, size: 10 });
+  expect(() => parseIdMapping("0:1000")).toThrow(/require the format/);
+});
+
+test("capabilitiesOfMask() names the bits", () => {
+  expect(capabilitiesOfMask((1n << 40n) | 1n)).toEqual(["CAP_CHOWN", "CAP_CHECKPOINT_RESTORE"]);
+});
+
+test("encodeSpec() writes members in Go's order, however they were laid", () => {
+  const spec: Spec = {
+    linux: { namespaces: [] },
+    process: { cwd: "/", user: { gid: 1, uid: 0 } },
+    ociVersion: "1",
+    annotations: { b: "2", a: "1" },
+  };
+  expect(new TextDecoder().decode(encodeSpec(spec))).toBe(
+    '{"ociVersion":"1","process":{"user":{"uid":0,"gid":1},"cwd":"/"},"annotations":{"a":"1","b":"2"},"linux":{"namespaces":[]}}',
+  );
+});
