@@ -59,24 +59,25 @@ test("a signal to ctr is forwarded to the process", async () => {
 });
 
 test("run -t is a terminal: raw, sized, resized, restored", async () => {
-  const words = command("run", "--rm", "-t", image, "tty", "sh").map((word) => `'${word}'`);
-  using session = openTerminal(
-    [
-      "sh",
-      "-c",
-      `stty -a >before-$$; ${words.join(" ")}; code=$?; stty -a | cmp -s - before-$$ && echo same-settings; rm before-$$; exit $code`,
-    ],
-    { columns: 77, rows: 22 },
-  );
-  await session.waitFor(/# /);
-  session.type("stty size; echo $TERM\r");
-  await session.waitFor(/22 77[\s\S]*xterm/);
+  // The size comes right after the start, so the first look may be too early.
+  const until = (size: string) => `until [ "$(stty size 2>/dev/null)" = "${size}" ]; do :; done`;
+  const script = `${until("22 77")}; echo sized $TERM; trap "exit 6" INT; ${until("31 101")}; echo resized; cat`;
+  const words = command("run", "--rm", "-t", image, "tty", "sh", "-c", script).map((word) => `'${word}'`);
+  const around = [
+    "stty -g >before-$$",
+    words.join(" "),
+    "code=$?",
+    "stty -g | cmp -s - before-$$ && echo same-settings",
+    "rm before-$$",
+    "exit $code",
+  ];
+  using session = openTerminal(["sh", "-c", around.join("; ")], { columns: 77, rows: 22 });
+  await session.waitFor(/sized xterm/);
   session.resize(101, 31);
-  session.type("until [ \"$(stty size)\" = '31 101' ]; do :; done; echo re'sized'\r");
   await session.waitFor(/resized/);
-  session.type("cat; exit 6\r");
+  session.type("echoed by cat\r");
+  await session.waitFor(/echoed by cat[\s\S]*echoed by cat/);
   session.type("\x03");
-  session.type("exit 6\r");
   expect(await session.exited).toBe(6);
   expect(session.output).toContain("same-settings");
   await nothingRuns();
@@ -89,7 +90,7 @@ test("SIGTERM while a terminal is raw restores it", async () => {
   using session = openTerminal([
     "sh",
     "-c",
-    `stty -a >b-$$; ${words.join(" ")} & wait $!; stty -a | cmp -s - b-$$ && echo same-settings; rm b-$$`,
+    `stty -g >b-$$; ${words.join(" ")} & wait $!; stty -g | cmp -s - b-$$ && echo same-settings; rm b-$$`,
   ]);
   await session.waitFor(/ready/);
   const children = (await mustRun(["ps", "-o", "pid=", "--ppid", `${session.pid}`])).trim().split(/\s+/);

@@ -61,19 +61,9 @@ async function taskPid(id: string): Promise<number> {
 
 /** What nginx answers on port 80 of the container's own network, asked from there; "" when it does not answer. */
 async function fetchFromInside(id: string): Promise<string> {
-  const pid = await taskPid(id);
-  const outcome = await run([
-    "nsenter",
-    "-t",
-    `${pid}`,
-    "-n",
-    "busybox",
-    "wget",
-    "-T",
-    "2",
-    "-qO-",
-    "http://127.0.0.1/",
-  ]);
+  const program =
+    "await fetch('http://127.0.0.1/', { signal: AbortSignal.timeout(2000) }).then(async (answer) => process.stdout.write(await answer.text()))";
+  const outcome = await run(["nsenter", "-t", `${await taskPid(id)}`, "-n", process.execPath, "-e", program]);
   return outcome.stdout;
 }
 
@@ -183,12 +173,13 @@ test("ctr task start -d: nginx answers HTTP from inside the container", async ()
 
 test("ctr task exec -t: a shell on a real terminal", async () => {
   using shell = openTerminal(command("task", "exec", "--exec-id", "0", "-t", "nginx", "sh"), { columns: 91, rows: 33 });
-  await shell.waitFor(/# /);
+  await shell.waitFor(/# .\[6n/);
   shell.type("tty; stty size\r");
-  await shell.waitFor(/\/dev\/pts\/\d+[\s\S]*33 91/);
+  // The shell's line editor is ready once it has asked where the cursor stands.
+  await shell.waitFor(/\/dev\/pts\/\d+[\s\S]*33 91[\s\S]*# .\[6n/);
   shell.resize(100, 40);
   shell.type("until [ \"$(stty size)\" = '40 100' ]; do :; done; echo re'sized'\r");
-  await shell.waitFor(/resized/);
+  await shell.waitFor(/resized[\s\S]*# .\[6n/);
   shell.type("wget -qO- http://127.0.0.1/; exit 5\r");
   expect(await shell.exited).toBe(5);
   expect(shell.output).toContain("Welcome to nginx in a container");

@@ -1,3 +1,4 @@
+import { hasCode } from "@ctr/api";
 import { type Client, connect } from "@ctr/client";
 import type { Globals } from "./command.ts";
 import { fail } from "./errors.ts";
@@ -15,5 +16,10 @@ export async function connectEngine(globals: Globals, { signal }: { readonly sig
     throw fail("the embedded engine is not part of this version", "name the socket of a containerd with --address");
   }
   const timeout = globals.connectTimeout === 0n ? DEFAULT_CONNECT_TIMEOUT : globals.connectTimeout;
-  return connect({ address, namespace, signal, connectTimeoutMs: Number(timeout / 1_000_000n) });
+  try {
+    return await connect({ address, namespace, signal, connectTimeoutMs: Number(timeout / 1_000_000n) });
+  } catch (error) {
+    // The Go tool gives an error of its dialler no class.
+    throw hasCode(error, "unavailable", "permission_denied") ? fail(error.what, error.fix) : error;
+  }
 }

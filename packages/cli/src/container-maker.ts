@@ -6,6 +6,7 @@ import {
   openSpecHost,
   prepareRemapped,
   type RemoteSnapshotter,
+  withGrace,
 } from "@ctr/client";
 import {
   applySpecOptions,
@@ -105,10 +106,12 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
   await using lease = await client.leases.hold({ signal });
   const snapshots = lease.client.snapshots(snapshotterName);
   const chainID = await client.images.chainID(image.target, options);
-  const mounts = await prepareSnapshot(snapshots, chainID, request, signal);
+  const mounts = await prepareSnapshot(snapshots, chainID, request, withGrace(signal));
+  let container: Container | undefined;
   try {
+    signal.throwIfAborted();
     const spec = await buildSpec(client, request, { image: config.config }, mounts);
-    return await lease.client.containers.create(
+    container = await lease.client.containers.create(
       {
         ...recordParts(flags, run?.cgroup),
         id,
@@ -118,10 +121,13 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
         snapshotter: snapshotterName,
         snapshotKey: id,
       },
-      { signal },
+      { signal: withGrace(signal) },
     );
+    signal.throwIfAborted();
+    return container;
   } catch (error) {
-    await snapshots.remove(id).catch(ignoreMissing);
+    if (container) await container.delete();
+    else await snapshots.remove(id).catch(ignoreMissing);
     throw error;
   }
 }

@@ -32,6 +32,16 @@ export function wrap(prefix: string, error: unknown): ContainerdError {
   });
 }
 
+/** The same error where the Go tool ends its line in no class words. */
+export function withoutClass(error: ContainerdError): ContainerdError {
+  return new ContainerdError({
+    code: "unknown",
+    what: error.message,
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
+    cause: error,
+  });
+}
+
 /** The line after `ctr: `: the message, ending in the words of its class. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof ContainerdError)) return error instanceof Error ? error.message : String(error);
@@ -40,8 +50,14 @@ export function messageOf(error: unknown): string {
   return words === "" || plain ? error.message : `${error.message}: ${words}`;
 }
 
+/** The error that came first, where cleaning up after it failed as well. */
+export function firstError(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstError(error.suppressed) : error;
+}
+
 /** Everything stderr gets for a failure: one line, at most one hint, and the stack only when debugging. */
-export function describeFailure(error: unknown, options: { readonly debug: boolean }): string {
+export function describeFailure(thrown: unknown, options: { readonly debug: boolean }): string {
+  const error = firstError(thrown);
   const hint = error instanceof ContainerdError && error.fix !== undefined ? `hint: ${error.fix}\n` : "";
   const stack = options.debug && error instanceof Error && error.stack ? `${error.stack}\n` : "";
   return `ctr: ${oneLine(messageOf(error))}\n${hint}${stack}`;

@@ -19,6 +19,8 @@ export interface Surroundings {
 /** Exit codes of the contract; a command may return others. */
 const FAILURE = 1;
 const UNKNOWN_COMMAND = 3;
+/** What a shell says of a program that SIGPIPE ended. */
+const BROKEN_PIPE = 141;
 
 /** Runs one command line (without the program's name) and says how the process should exit. */
 export async function runCtr(words: readonly string[], around: Surroundings): Promise<number> {
@@ -139,15 +141,18 @@ async function helpText(entry: Entry | undefined, path: readonly string[]): Prom
 
 async function report(error: unknown, words: readonly string[], around: Surroundings): Promise<number> {
   // `ctr … | head`: the reader has what it wanted.
-  if (error instanceof ReaderGone) return 0;
-  const { describeFailure, ExitError } = await import("./errors.ts");
+  if (error instanceof ReaderGone) return BROKEN_PIPE;
+  const [{ describeFailure, ExitError }, { interruptBehind }] = await Promise.all([
+    import("./errors.ts"),
+    import("./signals.ts"),
+  ]);
   if (error instanceof ExitError) {
     await around.stderr.write(`${error.message}\n`);
     return error.exitCode;
   }
   const debug = words.some((word) => /^--?debug(=(1|t|true|T|TRUE|True))?$/.test(word));
   await around.stderr.write(describeFailure(error, { debug }));
-  return FAILURE;
+  return interruptBehind(error)?.exitCode ?? FAILURE;
 }
 
 /** The process around `runCtr`. */

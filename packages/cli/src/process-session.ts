@@ -1,8 +1,8 @@
 import type { ContainerProcess, IoChoice } from "@ctr/client";
 import { messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
-import { forwardSignals } from "./signals.ts";
-import { type Input, type Output, ReaderGone } from "./streams.ts";
+import { exitOnInterrupt, forwardSignals } from "./signals.ts";
+import type { Input, Output } from "./streams.ts";
 import { openRawTerminal, type RawTerminal } from "./terminal.ts";
 
 /** The flags that say where a process's streams go. */
@@ -30,7 +30,10 @@ export interface ProcessStreams {
 
 /** What is between the user and a process while he watches it. */
 export interface ProcessSession extends Disposable {
-  /** Resolves when the process has ended and all it wrote has been passed on; its exit code. */
+  /**
+   * Resolves when the process has ended and all it wrote has been passed on; its exit code. Throws `ReaderGone` as soon
+   * as nobody reads us any more.
+   */
   finish(): Promise<number>;
 }
 
@@ -48,11 +51,15 @@ export function attachProcess(
   // Its failure is told by finish(); a process that ends first must not turn it into an unhandled one.
   outputs.catch(() => undefined);
   void copyIn(streams.stdin, running);
-  if (terminal) followSize(running, terminal, streams.log);
-  else stack.use(forwardSignals(running, streams.log));
+  if (terminal) {
+    followSize(running, terminal, streams.log);
+    // The keys go to the process; who signals this program means the program.
+    stack.use(exitOnInterrupt());
+  } else stack.use(forwardSignals(running, streams.log));
   return {
     async finish() {
-      const { exitCode } = await running.wait();
+      const ended = running.wait();
+      const { exitCode } = await Promise.race([ended, outputs.then(() => ended)]);
       await outputs;
       return exitCode;
     },
@@ -66,17 +73,7 @@ export function openTerminalFor(wanted: boolean): RawTerminal | undefined {
 }
 
 async function copyOut(from: AsyncIterable<Uint8Array>, to: Output): Promise<void> {
-  let readerGone = false;
-  for await (const chunk of from) {
-    if (readerGone) continue;
-    try {
-      await to.write(chunk);
-    } catch (error) {
-      // The process is not to block because nobody reads us any more.
-      if (!(error instanceof ReaderGone)) throw error;
-      readerGone = true;
-    }
-  }
+  for await (const chunk of from) await to.write(chunk);
 }
 
 async function copyIn(from: Input, running: ContainerProcess): Promise<void> {

@@ -1,18 +1,10 @@
-import {
-  anonymous,
-  type CredentialSource,
-  dockerConfigCredentials,
-  fixedCredentials,
-  openHostSource,
-  openResolver,
-  type Resolver,
-  splitUser,
-  type TlsOptions,
-} from "@ctr/registry";
+import { type HttpTrace, openHostSource, openResolver, type Resolver, type TlsOptions } from "@ctr/registry";
 import type { CommandContext } from "./command.ts";
 import { fail } from "./errors.ts";
 import type { FlagValues } from "./flag.ts";
-import { readPassword } from "./password.ts";
+import { withGoWords } from "./go-worded-resolver.ts";
+import type { Logger } from "./log.ts";
+import { type CredentialSurroundings, chooseCredentials } from "./registry-credentials.ts";
 import type { registryFlags } from "./table/shared-flags.ts";
 
 type RegistryFlags = FlagValues<typeof registryFlags>;
@@ -20,39 +12,42 @@ type RegistryFlags = FlagValues<typeof registryFlags>;
 /** The registry client that the registry flags describe. */
 export async function resolverOf(
   flags: RegistryFlags,
-  {
-    env,
-    log,
-    signal,
-    stderr,
-    stdin,
-  }: Pick<CommandContext<Record<never, never>>, "env" | "log" | "signal" | "stderr" | "stdin">,
+  around: CredentialSurroundings & Pick<CommandContext<Record<never, never>>, "log">,
 ): Promise<Resolver> {
   const tls = await tlsOf(flags);
-  const dump = (lines: readonly string[]) => {
-    for (const line of lines) void log.info(line);
-  };
-  return openResolver({
-    env,
+  const { source, refusalHint } = await chooseCredentials(flags, around);
+  const { trace, settled } = traceOf(flags, around.log);
+  const resolver = openResolver({
+    env: around.env,
     hosts: openHostSource({ hostsDir: flags.hostsDir, plainHttp: flags.plainHttp, tls }),
-    credentials: await credentialsOf(flags, { env, signal, stderr, stdin }),
-    ...(flags.httpDump ? { trace: { onRequest: dump, onResponse: dump } } : {}),
+    credentials: source,
+    ...(flags.httpDump || flags.httpTrace ? { trace } : {}),
   });
+  return withGoWords(resolver, { hint: refusalHint, settled });
 }
 
-async function credentialsOf(
-  { user, refresh }: RegistryFlags,
-  around: Pick<CommandContext<Record<never, never>>, "env" | "signal" | "stderr" | "stdin">,
-): Promise<CredentialSource> {
-  if (user !== "") {
-    const { username, password } = splitUser(user);
-    const secret = password ?? (await readPassword(around));
-    return fixedCredentials({ kind: "password", username, password: secret });
-  }
-  if (refresh !== "") return fixedCredentials({ kind: "refresh-token", token: refresh });
-  return around.env["HOME"] || around.env["DOCKER_CONFIG"]
-    ? dockerConfigCredentials({ env: around.env, signal: around.signal })
-    : anonymous;
+/** `--http-dump` logs what is said, `--http-trace` (seen with --debug) how the connection came about. */
+function traceOf(
+  { httpDump, httpTrace }: RegistryFlags,
+  log: Logger,
+): { readonly trace: HttpTrace; readonly settled: () => Promise<void> } {
+  // One line after the other; a stderr that fails has nobody to be told.
+  let last: Promise<void> = Promise.resolve();
+  const queue = (write: () => Promise<void>) => {
+    last = last.then(write).catch(() => undefined);
+  };
+  const dump = (lines: readonly string[]) => {
+    for (const line of lines) queue(() => log.info(line));
+  };
+  const connections: HttpTrace = {
+    onLookup: (host) => queue(() => log.debug("DNS lookup", { host })),
+    onLookedUp: (result) => queue(() => log.debug("DNS lookup complete", { coalesced: "false", result })),
+    onLookupFailed: (why) => queue(() => log.debug("DNS lookup error", { lookup_err: why })),
+    // Every request has a connection of its own.
+    onConnect: (address) => queue(() => log.debug("Connection successful", { remote_addr: address, reused: "false" })),
+  };
+  const messages: HttpTrace = { onRequest: dump, onResponse: dump, onBody: dump };
+  return { trace: { ...(httpDump ? messages : {}), ...(httpTrace ? connections : {}) }, settled: () => last };
 }
 
 async function tlsOf({ skipVerify, tlscacert, tlscert, tlskey }: RegistryFlags): Promise<TlsOptions> {

@@ -1,4 +1,4 @@
-import { messageOf } from "./errors.ts";
+import { firstError, messageOf } from "./errors.ts";
 import type { Logger } from "./log.ts";
 
 /** Signals a user or a service manager may send and a program may catch; SIGURG belongs to run-times. */
@@ -47,15 +47,46 @@ export function onResize(handler: () => void): Disposable {
 /** Signals that end the program; what was begun is cleaned up first. */
 const ending = ["SIGINT", "SIGTERM", "SIGHUP"] as const satisfies readonly NodeJS.Signals[];
 
+/** The user, or a service manager, ended the program. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+  /** What a shell says of a program that a signal ended: 128 + its number. */
+  readonly exitCode: number;
+
+  constructor(signal: NodeJS.Signals) {
+    super("context canceled");
+    this.exitCode = exitCodeOf(signal);
+  }
+}
+
+/** The interrupt that led to `error`, if one did. */
+export function interruptBehind(error: unknown): Interrupted | undefined {
+  for (let cause = firstError(error); cause instanceof Error; cause = cause.cause)
+    if (cause instanceof Interrupted) return cause;
+  return undefined;
+}
+
 /** A signal that aborts when the user ends the program, so that work under way can tidy up behind itself. */
 export function abortOnInterrupt(parent: AbortSignal): { readonly signal: AbortSignal } & Disposable {
   const controller = new AbortController();
-  const handler = () => controller.abort(new DOMException("context canceled", "AbortError"));
+  const handling = onEnding((name) => controller.abort(new Interrupted(name)));
+  return { signal: AbortSignal.any([parent, controller.signal]), [Symbol.dispose]: () => handling[Symbol.dispose]() };
+}
+
+/** Ends the program at once when told to, by way of its exit handlers, until disposed of. */
+export function exitOnInterrupt(): Disposable {
+  return onEnding((name) => process.exit(exitCodeOf(name)));
+}
+
+function onEnding(handler: (name: NodeJS.Signals) => void): Disposable {
   for (const name of ending) process.on(name, handler);
   return {
-    signal: AbortSignal.any([parent, controller.signal]),
     [Symbol.dispose]() {
       for (const name of ending) process.off(name, handler);
     },
   };
+}
+
+function exitCodeOf(signal: NodeJS.Signals): number {
+  return 128 + (process.getBuiltinModule("node:os").constants.signals[signal] ?? 0);
 }

@@ -1,10 +1,6 @@
+import { findTerminal, openRawTerminal as openRaw, type TerminalSize } from "@ctr/sys";
 import { fail } from "./errors.ts";
 import { onResize } from "./signals.ts";
-
-export interface TerminalSize {
-  readonly width: number;
-  readonly height: number;
-}
 
 /** The user's terminal in raw mode; disposing gives it back as it was. */
 export interface RawTerminal extends Disposable {
@@ -15,32 +11,30 @@ export interface RawTerminal extends Disposable {
 
 /** Whether any of the standard streams is a terminal. */
 export function hasTerminal(): boolean {
-  const { isatty } = process.getBuiltinModule("node:tty");
-  return [2, 1, 0].some((fd) => isatty(fd));
+  return findTerminal() !== undefined;
 }
 
 /**
- * Sets the user's terminal raw: the process in the container does what a terminal does. It is given back also when the
- * program ends by `process.exit` or by an error nobody caught. Fails where there is none, before anything was made.
+ * Sets the user's terminal raw: the process in the container does what a terminal does. It is the first terminal among
+ * stderr, stdout and stdin. It is given back also when the program ends by `process.exit`, by a signal or by an error
+ * nobody caught. Fails where there is none.
  */
 export function openRawTerminal(): RawTerminal {
-  if (!hasTerminal())
-    throw fail("provided file is not a console", "-t needs a terminal: leave it out, or run `script -qc`");
-  const input = process.stdin.isTTY ? process.stdin : undefined;
-  const restore = () => void input?.setRawMode(false);
-  input?.setRawMode(true);
+  const fd = findTerminal();
+  if (fd === undefined) throw noTerminal();
+  const stack = new DisposableStack();
+  const raw = stack.use(openRaw(fd));
+  const restore = () => raw[Symbol.dispose]();
   process.on("exit", restore);
-  const watchers = new DisposableStack();
+  stack.defer(() => process.off("exit", restore));
   return {
-    size: () => ({
-      width: process.stdout.columns || process.stderr.columns || 80,
-      height: process.stdout.rows || process.stderr.rows || 24,
-    }),
-    onResize: (handler) => void watchers.use(onResize(handler)),
-    [Symbol.dispose]() {
-      watchers.dispose();
-      process.off("exit", restore);
-      restore();
-    },
+    size: () => raw.size(),
+    onResize: (handler) => void stack.use(onResize(handler)),
+    [Symbol.dispose]: () => stack.dispose(),
   };
+}
+
+/** What `-t` without a terminal comes to. */
+export function noTerminal(): Error {
+  return fail("provided file is not a console", "-t needs a terminal: leave it out, or run `script -qc`");
 }

@@ -1,4 +1,4 @@
-import { ContainerdError, healthV1, LEASE_HEADER, NAMESPACE_HEADER, versionV1 } from "@ctr/api";
+import { LEASE_HEADER, NAMESPACE_HEADER, services } from "@ctr/api";
 import { type CallOptions, type Channel, createClient, type ServiceClient, type ServiceDefinition } from "@ctr/rpc";
 import { Containers } from "./containers.ts";
 import { RemoteContentStore } from "./content.ts";
@@ -42,7 +42,7 @@ export class Client implements AsyncDisposable {
   readonly namespace: string;
   readonly leaseId: string | undefined;
   readonly #ownsChannel: boolean;
-  readonly #facades = new Map<string, unknown>();
+  readonly #facades = new Map<unknown, unknown>();
 
   constructor(channel: Channel, options: ClientOptions = {}) {
     this.channel = channel;
@@ -61,9 +61,9 @@ export class Client implements AsyncDisposable {
     return new Client(this.channel, { namespace: this.namespace, leaseId });
   }
 
-  /** Typed calls of any service; give each call `callOptions()`. */
-  service<S extends ServiceDefinition>(definition: S): ServiceClient<S> {
-    return this.#facade(definition.fullName, () => createClient(definition, this.channel));
+  /** Typed calls of a service, whose code is loaded with the first one; give each call `callOptions()`. */
+  service<S extends ServiceDefinition>(load: () => Promise<S>): Promise<ServiceClient<S>> {
+    return this.#facade(load, async () => createClient(await load(), this.channel));
   }
 
   /** What a raw call needs: signal, deadline and the headers that name namespace and lease. */
@@ -137,15 +137,13 @@ export class Client implements AsyncDisposable {
 
   /** The daemon's version and the commit it was built from. */
   async version(settings: CallSettings = {}): Promise<{ readonly version: string; readonly revision: string }> {
-    return this.service(versionV1.VersionDefinition).version({}, this.callOptions(settings));
+    return (await this.service(services.version)).version({}, this.callOptions(settings));
   }
 
   /** Resolves when the daemon says that it serves; throws `unavailable` when it says that it does not. */
   async health(settings: CallSettings = {}): Promise<void> {
-    const { status } = await this.service(healthV1.HealthDefinition).check({}, this.callOptions(settings));
-    if (status !== healthV1.HealthCheckResponse_ServingStatus.SERVING) {
-      throw new ContainerdError({ code: "unavailable", what: "containerd is not serving", where: { status } });
-    }
+    const { checkHealth } = await import("./health.ts");
+    return checkHealth(this, settings);
   }
 
   /** A container from an image and its task, started: `ctr run` as a function. */
@@ -159,7 +157,7 @@ export class Client implements AsyncDisposable {
     if (this.#ownsChannel) await this.channel[Symbol.asyncDispose]();
   }
 
-  #facade<T>(name: string, make: () => T): T {
+  #facade<T>(name: unknown, make: () => T): T {
     if (!this.#facades.has(name)) this.#facades.set(name, make());
     // Each name is used with one `make`, so what is stored under it has its type.
     return this.#facades.get(name) as T;

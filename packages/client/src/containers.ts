@@ -1,6 +1,5 @@
-import { ContainerdError, containersV1, isJsonAny, type protobufAny } from "@ctr/api";
+import { ContainerdError, type containersV1, isJsonAny, type protobufAny, services } from "@ctr/api";
 import { encodeSpec, type Labels, parseSpec, SPEC_TYPE_URL, type Spec, type Timestamp } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import { Container } from "./container.ts";
 import type { CreateContainerOptions } from "./run.ts";
@@ -35,27 +34,25 @@ export type ContainerUpdate = Pick<ContainerRecord, "id"> & Partial<Omit<NewCont
 /** Container records of a namespace. Engine reference: Containers service. */
 export class Containers {
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof containersV1.ContainersDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#service = client.service(containersV1.ContainersDefinition);
   }
 
   async get(id: string, settings: CallSettings = {}): Promise<Container> {
-    return this.#open((await this.#service.get({ id }, this.#client.callOptions(settings))).container);
+    return this.#open((await (await this.#service).get({ id }, this.#client.callOptions(settings))).container);
   }
 
   /** Filter fields are `id`, `image`, `runtime.name` and `labels.*`. */
   async list(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Container[]> {
-    const { containers } = await this.#service.list({ filters }, this.#client.callOptions(settings));
+    const { containers } = await (await this.#service).list({ filters }, this.#client.callOptions(settings));
     return containers.map((container) => this.#open(container));
   }
 
   /** Stores a record as it is given; `createFromImage` makes snapshot and spec too. */
   async create(container: NewContainer, settings: CallSettings = {}): Promise<Container> {
     const request = { container: toWire(container) };
-    return this.#open((await this.#service.create(request, this.#client.callOptions(settings))).container);
+    return this.#open((await (await this.#service).create(request, this.#client.callOptions(settings))).container);
   }
 
   /** A snapshot of the image, a spec from its config and your options, and the record that names both. */
@@ -67,17 +64,21 @@ export class Containers {
   /** Replaces the fields that `paths` name; without paths all of them. */
   async update(update: ContainerUpdate, paths: readonly string[], settings: CallSettings = {}): Promise<Container> {
     const request = { container: toWire(update), updateMask: [...paths] };
-    return this.#open((await this.#service.update(request, this.#client.callOptions(settings))).container);
+    return this.#open((await (await this.#service).update(request, this.#client.callOptions(settings))).container);
   }
 
   /** Drops the record alone; `Container.delete` looks after task and snapshot too. */
   async delete(id: string, settings: CallSettings = {}): Promise<void> {
-    await this.#service.delete({ id }, this.#client.callOptions(settings));
+    await (await this.#service).delete({ id }, this.#client.callOptions(settings));
   }
 
   #open(wire: containersV1.Container | undefined): Container {
     if (wire !== undefined) return new Container(this.#client, fromWire(wire));
     throw new ContainerdError({ code: "internal", what: "cannot read containers answer", why: "it has no container" });
+  }
+
+  get #service() {
+    return this.#client.service(services.containers);
   }
 }
 

@@ -1,6 +1,6 @@
 import { ContainerdError, contentV1, hasCode } from "@ctr/api";
 import { type CommitOptions, type Digest, isDigest, parseDigest, type Timestamp } from "@ctr/oci";
-import type { DeepPartial } from "@ctr/rpc";
+import { createClient, type DeepPartial } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import type { RemoteBlobWriter, RemoteWriterSettings } from "./content.ts";
 import { RequestQueue } from "./request-queue.ts";
@@ -52,7 +52,7 @@ class RemoteWriter implements RemoteBlobWriter {
     if (this.#outer?.aborted) this.#abort();
     this.#outer?.addEventListener("abort", this.#abort);
     const options = client.callOptions({ ...settings, signal: this.#cancel.signal });
-    const stream = client.service(contentV1.ContentDefinition).write(this.#requests, options);
+    const stream = createClient(contentV1.ContentDefinition, client.channel).write(this.#requests, options);
     this.#responses = stream[Symbol.asyncIterator]();
   }
 

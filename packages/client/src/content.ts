@@ -1,4 +1,4 @@
-import { ContainerdError, contentV1 } from "@ctr/api";
+import { ContainerdError, type contentV1, services } from "@ctr/api";
 import {
   type BlobReader,
   type BlobWriter,
@@ -12,9 +12,7 @@ import {
   type Labels,
   parseDigest,
 } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
-import { openRemoteWriter } from "./content-writer.ts";
 import type { CallSettings } from "./settings.ts";
 import { labelPaths, timestampFromWire } from "./wire.ts";
 
@@ -38,15 +36,13 @@ export interface RemoteBlobWriter extends BlobWriter {
 /** A namespace's content store, over the wire. Engine reference: Content service. */
 export class RemoteContentStore implements ContentStore {
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof contentV1.ContentDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#service = client.service(contentV1.ContentDefinition);
   }
 
   async info(digest: Digest, settings: CallSettings = {}): Promise<ContentInfo> {
-    const { info } = await this.#service.info({ digest }, this.#client.callOptions(settings));
+    const { info } = await (await this.#service).info({ digest }, this.#client.callOptions(settings));
     return infoFromWire(info);
   }
 
@@ -54,19 +50,19 @@ export class RemoteContentStore implements ContentStore {
   async setLabels(digest: Digest, labels: Labels, settings: CallSettings = {}): Promise<ContentInfo> {
     const request = { info: { digest, labels }, updateMask: labelPaths(labels) };
     if (request.updateMask.length === 0) return this.info(digest, settings);
-    const { info } = await this.#service.update(request, this.#client.callOptions(settings));
+    const { info } = await (await this.#service).update(request, this.#client.callOptions(settings));
     return infoFromWire(info);
   }
 
   /** Blobs of the namespace in order of digest; filter fields are `digest` and `labels.*`. */
   async *walk(filters: readonly string[] = [], settings: CallSettings = {}): AsyncIterable<ContentInfo> {
-    for await (const { info } of this.#service.list({ filters }, this.#client.callOptions(settings))) {
+    for await (const { info } of (await this.#service).list({ filters }, this.#client.callOptions(settings))) {
       for (const entry of info) yield infoFromWire(entry);
     }
   }
 
   async delete(digest: Digest, settings: CallSettings = {}): Promise<void> {
-    await this.#service.delete({ digest }, this.#client.callOptions(settings));
+    await (await this.#service).delete({ digest }, this.#client.callOptions(settings));
   }
 
   async readerAt(digest: Digest, settings: CallSettings = {}): Promise<BlobReader> {
@@ -85,7 +81,7 @@ export class RemoteContentStore implements ContentStore {
     settings: CallSettings = {},
   ): AsyncIterable<Uint8Array> {
     const request = { digest, offset: range.offset, size: range.length };
-    for await (const { data } of this.#service.read(request, this.#client.callOptions(settings))) {
+    for await (const { data } of (await this.#service).read(request, this.#client.callOptions(settings))) {
       for (let start = 0; start < data.byteLength; start += CHUNK_BYTES) {
         yield data.byteLength <= CHUNK_BYTES ? data : data.subarray(start, start + CHUNK_BYTES);
       }
@@ -94,22 +90,27 @@ export class RemoteContentStore implements ContentStore {
 
   /** Opens or resumes an ingest. `unavailable` while another writer holds `ref`. */
   async writer(ref: string, settings: RemoteWriterSettings = {}): Promise<RemoteBlobWriter> {
+    const { openRemoteWriter } = await import("./content-writer.ts");
     return openRemoteWriter(this.#client, ref, settings);
   }
 
   async status(ref: string, settings: CallSettings = {}): Promise<IngestStatus> {
-    const { status } = await this.#service.status({ ref }, this.#client.callOptions(settings));
+    const { status } = await (await this.#service).status({ ref }, this.#client.callOptions(settings));
     return statusFromWire(status);
   }
 
   /** Writes in progress; the filter field is `ref`. */
   async statuses(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly IngestStatus[]> {
-    const { statuses } = await this.#service.listStatuses({ filters }, this.#client.callOptions(settings));
+    const { statuses } = await (await this.#service).listStatuses({ filters }, this.#client.callOptions(settings));
     return statuses.map(statusFromWire);
   }
 
   async abort(ref: string, settings: CallSettings = {}): Promise<void> {
-    await this.#service.abort({ ref }, this.#client.callOptions(settings));
+    await (await this.#service).abort({ ref }, this.#client.callOptions(settings));
+  }
+
+  get #service() {
+    return this.#client.service(services.content);
   }
 }
 

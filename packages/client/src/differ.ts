@@ -1,6 +1,5 @@
-import { ContainerdError, type descriptorTypes, diffV1 } from "@ctr/api";
+import { ContainerdError, type descriptorTypes, services } from "@ctr/api";
 import type { Descriptor, Differ, Labels, Mount } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import type { CallSettings } from "./settings.ts";
 import { descriptorFromWire, descriptorToWire } from "./wire.ts";
@@ -21,25 +20,27 @@ export interface CompareSettings extends CallSettings {
 /** Layers to trees and back, done by the daemon. Engine reference: Diff. */
 export class RemoteDiffer implements Differ {
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof diffV1.DiffDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#service = client.service(diffV1.DiffDefinition);
   }
 
   /** The digest of the answer is the diff ID; comparing it with the expected one is the caller's. */
   async apply(layer: Descriptor, mounts: readonly Mount[], settings: ApplySettings = {}): Promise<Descriptor> {
     const request = { diff: descriptorToWire(layer), mounts, syncFs: settings.syncFs ?? false };
-    const { applied } = await this.#service.apply(request, this.#client.callOptions(settings));
+    const { applied } = await (await this.#service).apply(request, this.#client.callOptions(settings));
     return required(applied);
   }
 
   async compare(lower: readonly Mount[], upper: readonly Mount[], settings: CompareSettings): Promise<Descriptor> {
     const { mediaType, ref = "", labels = {} } = settings;
     const request = { left: lower, right: upper, mediaType, ref, labels };
-    const { diff } = await this.#service.diff(request, this.#client.callOptions(settings));
+    const { diff } = await (await this.#service).diff(request, this.#client.callOptions(settings));
     return required(diff);
+  }
+
+  get #service() {
+    return this.#client.service(services.diff);
   }
 }
 

@@ -1,6 +1,5 @@
-import { type DecodedAny, decodeAny, eventsV1, type eventTypes, type protobufAny } from "@ctr/api";
+import { type DecodedAny, type eventTypes, loadAnyCodecs, type protobufAny, services } from "@ctr/api";
 import type { Timestamp } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import type { CallSettings } from "./settings.ts";
 import { timestampFromWire } from "./wire.ts";
@@ -20,11 +19,9 @@ export interface EventEnvelope {
 /** The daemon's event bus. */
 export class Events {
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof eventsV1.EventsDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#service = client.service(eventsV1.EventsDefinition);
   }
 
   /**
@@ -32,23 +29,31 @@ export class Events {
    * alternatives. Nothing is replayed: a subscriber learns what it missed by comparing states.
    */
   async *subscribe(filters: readonly string[] = [], settings: CallSettings = {}): AsyncIterable<EventEnvelope> {
-    for await (const envelope of this.#service.subscribe({ filters }, this.#client.callOptions(settings))) {
-      yield envelopeFromWire(envelope);
+    const { decodeAny } = await loadAnyCodecs();
+    for await (const envelope of (await this.#service).subscribe({ filters }, this.#client.callOptions(settings))) {
+      yield envelopeFromWire(envelope, decodeAny);
     }
   }
 
   /** Publishes in this client's namespace, stamped now. */
   async publish(topic: string, event: protobufAny.Any, settings: CallSettings = {}): Promise<void> {
-    await this.#service.publish({ topic, event }, this.#client.callOptions(settings));
+    await (await this.#service).publish({ topic, event }, this.#client.callOptions(settings));
   }
 
   /** Passes an envelope on as it is. */
   async forward(envelope: eventTypes.Envelope, settings: CallSettings = {}): Promise<void> {
-    await this.#service.forward({ envelope }, this.#client.callOptions(settings));
+    await (await this.#service).forward({ envelope }, this.#client.callOptions(settings));
+  }
+
+  get #service() {
+    return this.#client.service(services.events);
   }
 }
 
-function envelopeFromWire({ timestamp, namespace, topic, event }: eventTypes.Envelope): EventEnvelope {
+function envelopeFromWire(
+  { timestamp, namespace, topic, event }: eventTypes.Envelope,
+  decodeAny: (any: protobufAny.Any) => DecodedAny | undefined,
+): EventEnvelope {
   return {
     timestamp: timestampFromWire(timestamp),
     namespace,

@@ -1,7 +1,15 @@
 import { defaultPlatforms, type Image, type Labels } from "@ctr/oci";
-import { type FetchImageOptions, fetchImage, openResolver, type Resolver } from "@ctr/registry";
+import {
+  type FetchImageOptions,
+  fetchImage,
+  type OnTransfer,
+  openResolver,
+  type Resolved,
+  type Resolver,
+} from "@ctr/registry";
 import type { Client } from "./client.ts";
 import { type UnpackSettings, unpackTo } from "./image-unpack.ts";
+import { openIngestKeeper } from "./keep-ingests.ts";
 import { signalOf } from "./settings.ts";
 
 export interface PullOptions
@@ -28,14 +36,30 @@ export interface Pulled {
 export async function pullImage(client: Client, reference: string, options: PullOptions): Promise<Pulled> {
   const signal = signalOf(options);
   await using lease = await client.leases.hold({ signal });
-  const { content, images } = lease.client;
-  const resolver = options.resolver ?? openResolver();
-  const resolved = await fetchImage({ resolver, reference, content }, fetchOptions(options, signal));
+  const { images } = lease.client;
+  const resolved = await fetchKept(lease.client, reference, options);
   const { labels = {} } = options;
   const image = await images.put({ name: resolved.name, target: resolved.descriptor, labels }, { signal });
   if (options.unpack === false) return { image, chainID: undefined };
   const { chainID } = await unpackTo(lease.client, image.target, options);
   return { image, chainID };
+}
+
+/** Fetches; what a failure leaves half-done stays for the next try. */
+async function fetchKept(client: Client, reference: string, options: PullOptions): Promise<Resolved> {
+  const resolver = options.resolver ?? openResolver();
+  const keeper = openIngestKeeper(client);
+  const onProgress: OnTransfer = (event) => {
+    keeper.follow(event);
+    options.onProgress?.(event);
+  };
+  try {
+    const fetching = fetchOptions({ ...options, onProgress }, signalOf(options));
+    return await fetchImage({ resolver, reference, content: client.content }, fetching);
+  } catch (error) {
+    await keeper.keep();
+    throw error;
+  }
 }
 
 function fetchOptions(options: PullOptions, signal: AbortSignal): FetchImageOptions {

@@ -1,4 +1,4 @@
-import { ContainerdError, hasCode, imagesV1 } from "@ctr/api";
+import { ContainerdError, hasCode, type imagesV1, services } from "@ctr/api";
 import {
   chainIDs,
   checkImage,
@@ -17,7 +17,6 @@ import {
   presentPlatforms,
   readDiffIDs,
 } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import type { ArchiveExportSettings, ArchiveImportSettings } from "./image-archive.ts";
 import type { Pulled, PullOptions } from "./image-pull.ts";
@@ -56,26 +55,24 @@ export interface SnapshotterSettings extends PlatformSettings {
 /** Images of a namespace: the records, and what is done with whole images. Engine reference: Images service. */
 export class Images implements ImageStore {
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof imagesV1.ImagesDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#service = client.service(imagesV1.ImagesDefinition);
   }
 
   async get(name: string, settings: CallSettings = {}): Promise<Image> {
-    return imageFromWire((await this.#service.get({ name }, this.#client.callOptions(settings))).image);
+    return imageFromWire((await (await this.#service).get({ name }, this.#client.callOptions(settings))).image);
   }
 
   /** Filter fields are `name`, `target.digest`, `target.mediatype` and `labels.*`. */
   async list(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Image[]> {
-    const { images } = await this.#service.list({ filters }, this.#client.callOptions(settings));
+    const { images } = await (await this.#service).list({ filters }, this.#client.callOptions(settings));
     return images.map(imageFromWire);
   }
 
   async create(image: NewImage, settings: CallSettings = {}): Promise<Image> {
     const request = { image: { ...image, target: descriptorToWire(image.target) } };
-    return imageFromWire((await this.#service.create(request, this.#client.callOptions(settings))).image);
+    return imageFromWire((await (await this.#service).create(request, this.#client.callOptions(settings))).image);
   }
 
   /** Replaces what `paths` name (`target`, `labels`, `labels.<key>`); without paths, all but the time of creation. */
@@ -83,7 +80,7 @@ export class Images implements ImageStore {
     // A daemon of today dies of an update without a target; an empty one is ignored under a mask.
     const target = image.target === undefined ? {} : descriptorToWire(image.target);
     const request = { image: { ...image, target }, updateMask: [...paths] };
-    return imageFromWire((await this.#service.update(request, this.#client.callOptions(settings))).image);
+    return imageFromWire((await (await this.#service).update(request, this.#client.callOptions(settings))).image);
   }
 
   /** Creates the record, or points the one there is to the new target and labels. */
@@ -110,7 +107,7 @@ export class Images implements ImageStore {
   }
 
   async delete(name: string, settings: DeleteImageSettings = {}): Promise<void> {
-    await this.#service.delete({ name, sync: settings.sync ?? false }, this.#client.callOptions(settings));
+    await (await this.#service).delete({ name, sync: settings.sync ?? false }, this.#client.callOptions(settings));
   }
 
   /** Fetches an image from its registry, unpacks it and records it, all under one lease. */
@@ -193,6 +190,10 @@ export class Images implements ImageStore {
 
   #options(settings: PlatformSettings): { readonly signal: AbortSignal; readonly matcher: PlatformMatcher } {
     return { signal: signalOf(settings), matcher: settings.matcher ?? defaultPlatforms() };
+  }
+
+  get #service() {
+    return this.#client.service(services.images);
   }
 }
 

@@ -5,6 +5,7 @@ export type { ContainerRecord, Containers, ContainerUpdate, NewContainer } from 
 export type { RemoteBlobWriter, RemoteContentStore, RemoteWriterSettings } from "./content.ts";
 export type { ApplySettings, CompareSettings, RemoteDiffer } from "./differ.ts";
 export type { EventEnvelope, Events } from "./events.ts";
+export { withGrace } from "./grace.ts";
 export type { ArchiveExportSettings, ArchiveImportSettings } from "./image-archive.ts";
 export type { Pulled, PullOptions } from "./image-pull.ts";
 export type { PushSettings } from "./image-push.ts";

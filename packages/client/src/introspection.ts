@@ -1,6 +1,5 @@
-import { type DecodedAny, decodeAny, introspectionV1, type protobufAny } from "@ctr/api";
+import { type DecodedAny, type introspectionV1, loadAnyCodecs, type protobufAny, services } from "@ctr/api";
 import type { Platform, Timestamp } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import type { CallSettings } from "./settings.ts";
 import { platformFromWire, timestampFromWire } from "./wire.ts";
@@ -36,21 +35,22 @@ export interface Deprecation {
 /** What the daemon is made of. Engine reference: Introspection. */
 export class Introspection {
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof introspectionV1.IntrospectionDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#service = client.service(introspectionV1.IntrospectionDefinition);
   }
 
   async server(settings: CallSettings = {}): Promise<DaemonInfo> {
-    const { uuid, pid, pidns, deprecations } = await this.#service.server({}, this.#client.callOptions(settings));
+    const { uuid, pid, pidns, deprecations } = await (await this.#service).server(
+      {},
+      this.#client.callOptions(settings),
+    );
     return { uuid, pid, pidNamespace: pidns, deprecations: deprecations.map(deprecationFromWire) };
   }
 
   /** Plugins in order of initialisation; filter fields are `type` and `id`. */
   async plugins(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Plugin[]> {
-    const { plugins } = await this.#service.plugins({ filters }, this.#client.callOptions(settings));
+    const { plugins } = await (await this.#service).plugins({ filters }, this.#client.callOptions(settings));
     return plugins.map(pluginFromWire);
   }
 
@@ -61,8 +61,13 @@ export class Introspection {
     settings: CallSettings & { readonly options?: protobufAny.Any } = {},
   ): Promise<{ readonly plugin: Plugin | undefined; readonly extra: DecodedAny | undefined }> {
     const request = { type, id, options: settings.options };
-    const { plugin, extra } = await this.#service.pluginInfo(request, this.#client.callOptions(settings));
-    return { plugin: plugin && pluginFromWire(plugin), extra: extra && decodeAny(extra) };
+    const { plugin, extra } = await (await this.#service).pluginInfo(request, this.#client.callOptions(settings));
+    const decoded = extra && (await loadAnyCodecs()).decodeAny(extra);
+    return { plugin: plugin && pluginFromWire(plugin), extra: decoded };
+  }
+
+  get #service() {
+    return this.#client.service(services.introspection);
   }
 }
 

@@ -1,9 +1,9 @@
-import { ContainerdError, hasCode, leasesV1 } from "@ctr/api";
+import { ContainerdError, hasCode, type leasesV1, services } from "@ctr/api";
 import type { Labels, Timestamp } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
+import { withGrace } from "./grace.ts";
 import { randomId } from "./random-id.ts";
-import type { CallSettings } from "./settings.ts";
+import { type CallSettings, signalOf } from "./settings.ts";
 import { timestampFromWire } from "./wire.ts";
 
 /** How long a lease lives when its holder dies: what the Go client gives. */
@@ -45,18 +45,16 @@ export interface HeldLease extends Lease, AsyncDisposable {
 /** Leases keep things from garbage collection. Engine reference: Leases service. */
 export class Leases {
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof leasesV1.LeasesDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#service = client.service(leasesV1.LeasesDefinition);
   }
 
   async create(settings: LeaseSettings = {}): Promise<Lease> {
     const { id = randomId(), labels = {}, expiresMs } = settings;
     const expiry = expiresMs === undefined ? {} : { [EXPIRE_LABEL]: new Date(Date.now() + expiresMs).toISOString() };
     const request = { id, labels: { ...expiry, ...labels } };
-    const { lease } = await this.#service.create(request, this.#client.callOptions(settings));
+    const { lease } = await (await this.#service).create(request, this.#client.callOptions(settings));
     if (lease !== undefined) return leaseFromWire(lease);
     throw new ContainerdError({ code: "internal", what: "cannot read leases answer", why: "it has no lease" });
   }
@@ -69,7 +67,12 @@ export class Leases {
   async hold(settings: LeaseSettings = {}): Promise<HeldLease> {
     const client = this.#client;
     if (client.leaseId !== undefined) return borrowedLease(client, client.leaseId);
-    const lease = await this.create({ expiresMs: DEFAULT_EXPIRY_MS, ...settings });
+    const signal = signalOf(settings);
+    const lease = await this.create({ expiresMs: DEFAULT_EXPIRY_MS, ...settings, signal: withGrace(signal) });
+    if (signal.aborted) {
+      await this.#release(lease.id);
+      throw signal.reason;
+    }
     let gone: Promise<void> | undefined;
     return {
       ...lease,
@@ -82,24 +85,24 @@ export class Leases {
   }
 
   async list(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Lease[]> {
-    const { leases } = await this.#service.list({ filters }, this.#client.callOptions(settings));
+    const { leases } = await (await this.#service).list({ filters }, this.#client.callOptions(settings));
     return leases.map(leaseFromWire);
   }
 
   async delete(id: string, settings: LeaseDeletion = {}): Promise<void> {
-    await this.#service.delete({ id, sync: settings.sync ?? false }, this.#client.callOptions(settings));
+    await (await this.#service).delete({ id, sync: settings.sync ?? false }, this.#client.callOptions(settings));
   }
 
   async addResource(id: string, resource: LeaseResource, settings: CallSettings = {}): Promise<void> {
-    await this.#service.addResource({ id, resource }, this.#client.callOptions(settings));
+    await (await this.#service).addResource({ id, resource }, this.#client.callOptions(settings));
   }
 
   async deleteResource(id: string, resource: LeaseResource, settings: CallSettings = {}): Promise<void> {
-    await this.#service.deleteResource({ id, resource }, this.#client.callOptions(settings));
+    await (await this.#service).deleteResource({ id, resource }, this.#client.callOptions(settings));
   }
 
   async resources(id: string, settings: CallSettings = {}): Promise<readonly LeaseResource[]> {
-    const { resources } = await this.#service.listResources({ id }, this.#client.callOptions(settings));
+    const { resources } = await (await this.#service).listResources({ id }, this.#client.callOptions(settings));
     return resources.map(({ type, id }) => ({ type, id }));
   }
 
@@ -111,6 +114,10 @@ export class Leases {
       // Expired or deleted by someone else: the wanted state.
       if (!hasCode(error, "not_found")) throw error;
     }
+  }
+
+  get #service() {
+    return this.#client.service(services.leases);
   }
 }
 

@@ -1,6 +1,5 @@
-import { ContainerdError, type protobufAny, type sandboxTypes, sandboxV1 } from "@ctr/api";
+import { ContainerdError, type protobufAny, type sandboxTypes, type sandboxV1, services } from "@ctr/api";
 import type { Labels, Mount, Timestamp } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import type { CallSettings } from "./settings.ts";
 import { timestampFromWire } from "./wire.ts";
@@ -25,31 +24,27 @@ export type NewSandbox = Pick<SandboxRecord, "id" | "runtime"> &
 /** Sandbox records and their controller; containerd 1.7 and later. Unverified against 2.x. */
 export class Sandboxes {
   readonly #client: Client;
-  readonly #store: ServiceClient<typeof sandboxV1.StoreDefinition>;
-  readonly #controller: ServiceClient<typeof sandboxV1.ControllerDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#store = client.service(sandboxV1.StoreDefinition);
-    this.#controller = client.service(sandboxV1.ControllerDefinition);
   }
 
   async create(sandbox: NewSandbox, settings: CallSettings = {}): Promise<SandboxRecord> {
     const request = { sandbox: toWire(sandbox) };
-    return fromWire((await this.#store.create(request, this.#client.callOptions(settings))).sandbox);
+    return fromWire((await (await this.#store).create(request, this.#client.callOptions(settings))).sandbox);
   }
 
   async get(sandboxId: string, settings: CallSettings = {}): Promise<SandboxRecord> {
-    return fromWire((await this.#store.get({ sandboxId }, this.#client.callOptions(settings))).sandbox);
+    return fromWire((await (await this.#store).get({ sandboxId }, this.#client.callOptions(settings))).sandbox);
   }
 
   async list(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly SandboxRecord[]> {
-    const { list } = await this.#store.list({ filters }, this.#client.callOptions(settings));
+    const { list } = await (await this.#store).list({ filters }, this.#client.callOptions(settings));
     return list.map(fromWire);
   }
 
   async delete(sandboxId: string, settings: CallSettings = {}): Promise<void> {
-    await this.#store.delete({ sandboxId }, this.#client.callOptions(settings));
+    await (await this.#store).delete({ sandboxId }, this.#client.callOptions(settings));
   }
 
   /** Makes the sandbox of a record; `start` runs it. */
@@ -60,18 +55,18 @@ export class Sandboxes {
     const { rootfs = [], options } = settings;
     const { id: sandboxId, sandboxer = DEFAULT_SANDBOXER } = sandbox;
     const request = { sandboxId, rootfs, options, sandbox: toWire(sandbox), sandboxer };
-    await this.#controller.create(request, this.#client.callOptions(settings));
+    await (await this.#controller).create(request, this.#client.callOptions(settings));
   }
 
   async start(sandboxId: string, settings: CallSettings = {}): Promise<{ readonly pid: number }> {
     const request = { sandboxId, sandboxer: DEFAULT_SANDBOXER };
-    const { pid } = await this.#controller.start(request, this.#client.callOptions(settings));
+    const { pid } = await (await this.#controller).start(request, this.#client.callOptions(settings));
     return { pid };
   }
 
   async stop(sandboxId: string, settings: CallSettings & { readonly timeoutSeconds?: number } = {}): Promise<void> {
     const request = { sandboxId, timeoutSecs: settings.timeoutSeconds ?? 0, sandboxer: DEFAULT_SANDBOXER };
-    await this.#controller.stop(request, this.#client.callOptions(settings));
+    await (await this.#controller).stop(request, this.#client.callOptions(settings));
   }
 
   async wait(
@@ -79,7 +74,7 @@ export class Sandboxes {
     settings: CallSettings = {},
   ): Promise<{ readonly exitCode: number; readonly exitedAt: Timestamp | undefined }> {
     const request = { sandboxId, sandboxer: DEFAULT_SANDBOXER };
-    const { exitStatus, exitedAt } = await this.#controller.wait(request, this.#client.callOptions(settings));
+    const { exitStatus, exitedAt } = await (await this.#controller).wait(request, this.#client.callOptions(settings));
     return { exitCode: exitStatus, exitedAt: timestampFromWire(exitedAt) };
   }
 
@@ -89,13 +84,21 @@ export class Sandboxes {
     settings: CallSettings & { readonly verbose?: boolean } = {},
   ): Promise<sandboxV1.ControllerStatusResponse> {
     const request = { sandboxId, verbose: settings.verbose ?? false, sandboxer: DEFAULT_SANDBOXER };
-    return this.#controller.status(request, this.#client.callOptions(settings));
+    return (await this.#controller).status(request, this.#client.callOptions(settings));
   }
 
   /** Ends the sandbox; containerd drops its record too. */
   async shutdown(sandboxId: string, settings: CallSettings = {}): Promise<void> {
     const request = { sandboxId, sandboxer: DEFAULT_SANDBOXER };
-    await this.#controller.shutdown(request, this.#client.callOptions(settings));
+    await (await this.#controller).shutdown(request, this.#client.callOptions(settings));
+  }
+
+  get #store() {
+    return this.#client.service(services.sandboxStore);
+  }
+
+  get #controller() {
+    return this.#client.service(services.sandboxController);
   }
 }
 

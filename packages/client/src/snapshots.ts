@@ -1,6 +1,5 @@
-import { ContainerdError, snapshotsV1 } from "@ctr/api";
+import { ContainerdError, services, type snapshotsV1 } from "@ctr/api";
 import type { Labels, Mount, SnapshotInfo, SnapshotKind, Snapshotter, SnapshotUsage } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import type { CallSettings } from "./settings.ts";
 import { labelPaths, mountsFromWire, timestampFromWire } from "./wire.ts";
@@ -13,16 +12,17 @@ export interface SnapshotSettings extends CallSettings {
 export class RemoteSnapshotter implements Snapshotter {
   readonly name: string;
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof snapshotsV1.SnapshotsDefinition>;
 
   constructor(client: Client, name: string) {
     this.name = name;
     this.#client = client;
-    this.#service = client.service(snapshotsV1.SnapshotsDefinition);
   }
 
   async stat(key: string, settings: CallSettings = {}): Promise<SnapshotInfo> {
-    const { info } = await this.#service.stat({ snapshotter: this.name, key }, this.#client.callOptions(settings));
+    const { info } = await (await this.#service).stat(
+      { snapshotter: this.name, key },
+      this.#client.callOptions(settings),
+    );
     return infoFromWire(info);
   }
 
@@ -31,55 +31,62 @@ export class RemoteSnapshotter implements Snapshotter {
     const updateMask = labelPaths(labels);
     if (updateMask.length === 0) return this.stat(name, settings);
     const request = { snapshotter: this.name, info: { name, labels }, updateMask };
-    const { info } = await this.#service.update(request, this.#client.callOptions(settings));
+    const { info } = await (await this.#service).update(request, this.#client.callOptions(settings));
     return infoFromWire(info);
   }
 
   /** Snapshots of the namespace; filter fields are `kind`, `name`, `parent` and `labels.*`. */
   async *walk(filters: readonly string[] = [], settings: CallSettings = {}): AsyncIterable<SnapshotInfo> {
     const request = { snapshotter: this.name, filters };
-    for await (const { info } of this.#service.list(request, this.#client.callOptions(settings))) {
+    for await (const { info } of (await this.#service).list(request, this.#client.callOptions(settings))) {
       for (const entry of info) yield infoFromWire(entry);
     }
   }
 
   async usage(key: string, settings: CallSettings = {}): Promise<SnapshotUsage> {
     const options = this.#client.callOptions(settings);
-    const { size, inodes } = await this.#service.usage({ snapshotter: this.name, key }, options);
+    const { size, inodes } = await (await this.#service).usage({ snapshotter: this.name, key }, options);
     return { size, inodes };
   }
 
   /** How to mount an active one or a view; `failed_precondition` for a committed one. */
   async mounts(key: string, settings: CallSettings = {}): Promise<readonly Mount[]> {
-    const { mounts } = await this.#service.mounts({ snapshotter: this.name, key }, this.#client.callOptions(settings));
+    const { mounts } = await (await this.#service).mounts(
+      { snapshotter: this.name, key },
+      this.#client.callOptions(settings),
+    );
     return mountsFromWire(mounts);
   }
 
   async prepare(key: string, parent: string, settings: SnapshotSettings = {}): Promise<readonly Mount[]> {
     const request = { snapshotter: this.name, key, parent, labels: settings.labels ?? {} };
-    const { mounts } = await this.#service.prepare(request, this.#client.callOptions(settings));
+    const { mounts } = await (await this.#service).prepare(request, this.#client.callOptions(settings));
     return mountsFromWire(mounts);
   }
 
   async view(key: string, parent: string, settings: SnapshotSettings = {}): Promise<readonly Mount[]> {
     const request = { snapshotter: this.name, key, parent, labels: settings.labels ?? {} };
-    const { mounts } = await this.#service.view(request, this.#client.callOptions(settings));
+    const { mounts } = await (await this.#service).view(request, this.#client.callOptions(settings));
     return mountsFromWire(mounts);
   }
 
   /** Makes `key` the committed `name`. The labels given replace those that `key` had. */
   async commit(name: string, key: string, settings: SnapshotSettings = {}): Promise<void> {
     const request = { snapshotter: this.name, name, key, labels: settings.labels ?? {} };
-    await this.#service.commit(request, this.#client.callOptions(settings));
+    await (await this.#service).commit(request, this.#client.callOptions(settings));
   }
 
   async remove(key: string, settings: CallSettings = {}): Promise<void> {
-    await this.#service.remove({ snapshotter: this.name, key }, this.#client.callOptions(settings));
+    await (await this.#service).remove({ snapshotter: this.name, key }, this.#client.callOptions(settings));
   }
 
   /** Asks the snapshotter to drop orphaned directories; `unimplemented` where it has nothing of the kind. */
   async cleanup(settings: CallSettings = {}): Promise<void> {
-    await this.#service.cleanup({ snapshotter: this.name }, this.#client.callOptions(settings));
+    await (await this.#service).cleanup({ snapshotter: this.name }, this.#client.callOptions(settings));
+  }
+
+  get #service() {
+    return this.#client.service(services.snapshots);
   }
 }
 

@@ -1,4 +1,4 @@
-import { ContainerdError, decodeAnyAs, encodeAny, type protobufAny, streamingV1 } from "@ctr/api";
+import { ContainerdError, loadAnyCodecs, type protobufAny, services } from "@ctr/api";
 import type { Client } from "./client.ts";
 import { randomId } from "./random-id.ts";
 import { RequestQueue } from "./request-queue.ts";
@@ -34,7 +34,8 @@ export class Streams {
     const requests = new RequestQueue<protobufAny.Any>();
     const signal = AbortSignal.any([signalOf(settings), cancel.signal]);
     const options = this.#client.callOptions({ ...settings, signal });
-    const answers = this.#client.service(streamingV1.StreamingDefinition).stream(requests, options);
+    const [{ encodeAny }, service] = await Promise.all([loadAnyCodecs(), this.#client.service(services.streaming)]);
+    const answers = service.stream(requests, options);
     const responses = answers[Symbol.asyncIterator]();
     requests.push(encodeAny("containerd.services.streaming.v1.StreamInit", { id }));
     const { done } = await responses.next();
@@ -77,6 +78,7 @@ async function* messagesUntil(
 
 /** Sends bytes as the daemon's window allows, then ends the sending side. */
 export async function sendBytes(stream: DaemonStream, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const { encodeAny } = await loadAnyCodecs();
   const window = new SendWindow();
   const listening = listen(stream, window);
   try {
@@ -96,6 +98,7 @@ export async function sendBytes(stream: DaemonStream, chunks: AsyncIterable<Uint
 
 /** Bytes from the daemon, at most a window ahead of the reader. */
 export async function* receiveBytes(stream: DaemonStream): AsyncIterable<Uint8Array> {
+  const { decodeAnyAs, encodeAny } = await loadAnyCodecs();
   let granted = 0;
   const grant = () => {
     if (granted >= WINDOW_BYTES) return;
@@ -142,6 +145,7 @@ class SendWindow {
 }
 
 async function listen(stream: DaemonStream, window: SendWindow): Promise<void> {
+  const { decodeAnyAs } = await loadAnyCodecs();
   try {
     for await (const message of stream.messages) {
       window.add(decodeAnyAs(message, "containerd.types.transfer.WindowUpdate")?.update ?? 0);

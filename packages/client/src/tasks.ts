@@ -1,11 +1,11 @@
 import {
   ContainerdError,
   type DecodedAny,
-  decodeAny,
   encodeJsonAny,
   LINUX_RESOURCES_TYPE_URL,
+  loadAnyCodecs,
   type protobufAny,
-  tasksV1,
+  services,
   type taskTypes,
 } from "@ctr/api";
 import {
@@ -16,7 +16,6 @@ import {
   type SpecProcess,
   type Timestamp,
 } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import type { CallSettings } from "./settings.ts";
 import { parseSignal } from "./signals.ts";
@@ -88,11 +87,9 @@ export interface Metric {
 /** Running things, by id and without IO; `Task` is the comfortable form. Engine reference: Tasks service. */
 export class Tasks {
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof tasksV1.TasksDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#service = client.service(tasksV1.TasksDefinition);
   }
 
   /** Makes the task, its process held before the first instruction. */
@@ -100,26 +97,26 @@ export class Tasks {
     const { containerId, rootfs, checkpoint, options, runtimePath = "" } = task;
     const checkpointWire = checkpoint && descriptorToWire(checkpoint);
     const request = { containerId, rootfs, checkpoint: checkpointWire, options, runtimePath, ...stdioToWire(task) };
-    const { pid } = await this.#service.create(request, this.#client.callOptions(settings));
+    const { pid } = await (await this.#service).create(request, this.#client.callOptions(settings));
     return { pid };
   }
 
   async start(containerId: string, settings: ExecSettings = {}): Promise<{ readonly pid: number }> {
     const request = { containerId, execId: settings.execId ?? "" };
-    const { pid } = await this.#service.start(request, this.#client.callOptions(settings));
+    const { pid } = await (await this.#service).start(request, this.#client.callOptions(settings));
     return { pid };
   }
 
   async get(containerId: string, settings: ExecSettings = {}): Promise<ProcessInfo> {
     const request = { containerId, execId: settings.execId ?? "" };
-    const { process } = await this.#service.get(request, this.#client.callOptions(settings));
+    const { process } = await (await this.#service).get(request, this.#client.callOptions(settings));
     if (process !== undefined) return processFromWire(process);
     throw new ContainerdError({ code: "internal", what: "cannot read tasks answer", why: "it has no process" });
   }
 
   /** Tasks of the namespace. */
   async list(settings: CallSettings = {}): Promise<readonly ProcessInfo[]> {
-    const { tasks } = await this.#service.list({}, this.#client.callOptions(settings));
+    const { tasks } = await (await this.#service).list({}, this.#client.callOptions(settings));
     return tasks.map(processFromWire);
   }
 
@@ -128,7 +125,8 @@ export class Tasks {
     containerId: string,
     settings: CallSettings = {},
   ): Promise<readonly { readonly pid: number; readonly info: DecodedAny | undefined }[]> {
-    const { processes } = await this.#service.listPids({ containerId }, this.#client.callOptions(settings));
+    const { processes } = await (await this.#service).listPids({ containerId }, this.#client.callOptions(settings));
+    const { decodeAny } = await loadAnyCodecs();
     return processes.map(({ pid, info }) => ({ pid, info: info && decodeAny(info) }));
   }
 
@@ -136,55 +134,59 @@ export class Tasks {
   async kill(containerId: string, signal: string | number, settings: KillSettings = {}): Promise<void> {
     const { execId = "", all = false } = settings;
     const request = { containerId, execId, signal: parseSignal(signal), all };
-    await this.#service.kill(request, this.#client.callOptions(settings));
+    await (await this.#service).kill(request, this.#client.callOptions(settings));
   }
 
   async pause(containerId: string, settings: CallSettings = {}): Promise<void> {
-    await this.#service.pause({ containerId }, this.#client.callOptions(settings));
+    await (await this.#service).pause({ containerId }, this.#client.callOptions(settings));
   }
 
   async resume(containerId: string, settings: CallSettings = {}): Promise<void> {
-    await this.#service.resume({ containerId }, this.#client.callOptions(settings));
+    await (await this.#service).resume({ containerId }, this.#client.callOptions(settings));
   }
 
   /** Deletes a stopped task, or one never started. */
   async delete(containerId: string, settings: CallSettings = {}): Promise<Exit> {
-    return exitFromWire(await this.#service.delete({ containerId }, this.#client.callOptions(settings)));
+    return exitFromWire(await (await this.#service).delete({ containerId }, this.#client.callOptions(settings)));
   }
 
   async deleteProcess(containerId: string, execId: string, settings: CallSettings = {}): Promise<Exit> {
     const request = { containerId, execId };
-    return exitFromWire(await this.#service.deleteProcess(request, this.#client.callOptions(settings)));
+    return exitFromWire(await (await this.#service).deleteProcess(request, this.#client.callOptions(settings)));
   }
 
   /** Adds a process to a running task; `start` with its exec id runs it. */
   async exec(exec: NewExec, settings: CallSettings = {}): Promise<void> {
     const { containerId, execId, process } = exec;
     const spec = { typeUrl: PROCESS_TYPE_URL, value: encodeProcess(process) };
-    await this.#service.exec({ containerId, execId, spec, ...stdioToWire(exec) }, this.#client.callOptions(settings));
+    await (await this.#service).exec(
+      { containerId, execId, spec, ...stdioToWire(exec) },
+      this.#client.callOptions(settings),
+    );
   }
 
   /** Resolves when the process has ended. Ask before deleting it: the exit code goes with it. */
   async wait(containerId: string, settings: ExecSettings = {}): Promise<Exit> {
     const request = { containerId, execId: settings.execId ?? "" };
-    return exitFromWire(await this.#service.wait(request, this.#client.callOptions(settings)));
+    return exitFromWire(await (await this.#service).wait(request, this.#client.callOptions(settings)));
   }
 
   /** Sets the terminal's size in characters. */
   async resizePty(containerId: string, size: WindowSize, settings: ExecSettings = {}): Promise<void> {
     const request = { containerId, execId: settings.execId ?? "", width: size.width, height: size.height };
-    await this.#service.resizePty(request, this.#client.callOptions(settings));
+    await (await this.#service).resizePty(request, this.#client.callOptions(settings));
   }
 
   /** Lets the process see the end of its stdin, once every writer of the FIFO is closed. */
   async closeIo(containerId: string, settings: ExecSettings = {}): Promise<void> {
     const request = { containerId, execId: settings.execId ?? "", stdin: true };
-    await this.#service.closeIO(request, this.#client.callOptions(settings));
+    await (await this.#service).closeIO(request, this.#client.callOptions(settings));
   }
 
   /** Filter fields are `id` and `namespace`. */
   async metrics(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Metric[]> {
-    const { metrics } = await this.#service.metrics({ filters }, this.#client.callOptions(settings));
+    const { metrics } = await (await this.#service).metrics({ filters }, this.#client.callOptions(settings));
+    const { decodeAny } = await loadAnyCodecs();
     return metrics.map(({ id, timestamp, data }) => ({
       id,
       timestamp: timestampFromWire(timestamp),
@@ -196,7 +198,7 @@ export class Tasks {
   /** Changes limits: `resources` is the runtime spec's `linux.resources`. */
   async update(containerId: string, resources: unknown, settings: CallSettings = {}): Promise<void> {
     const request = { containerId, resources: encodeJsonAny(LINUX_RESOURCES_TYPE_URL, resources) };
-    await this.#service.update(request, this.#client.callOptions(settings));
+    await (await this.#service).update(request, this.#client.callOptions(settings));
   }
 
   /** Dumps a task with CRIU; `options` is a `containerd.runc.v1.CheckpointOptions`. */
@@ -205,8 +207,12 @@ export class Tasks {
     settings: CallSettings & { readonly options?: protobufAny.Any | undefined } = {},
   ): Promise<readonly Descriptor[]> {
     const request = { containerId, options: settings.options };
-    const { descriptors } = await this.#service.checkpoint(request, this.#client.callOptions(settings));
+    const { descriptors } = await (await this.#service).checkpoint(request, this.#client.callOptions(settings));
     return descriptors.map(descriptorFromWire);
+  }
+
+  get #service() {
+    return this.#client.service(services.tasks);
   }
 }
 

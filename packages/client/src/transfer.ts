@@ -1,14 +1,12 @@
 import {
-  decodeAnyAs,
-  encodeAny,
+  loadAnyCodecs,
+  loadTransferRegistry,
   type protobufAny,
+  services,
   type transferImageStore,
   type transferProgress,
-  transferRegistry,
-  transferV1,
 } from "@ctr/api";
 import type { Descriptor, Labels, Platform } from "@ctr/oci";
-import type { ServiceClient } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import { type CallSettings, signalOf } from "./settings.ts";
 import { type DaemonStream, receiveBytes, sendBytes } from "./streams.ts";
@@ -73,21 +71,23 @@ export interface ExportStreamOptions {
 /** The daemon moves images itself: containerd 1.7 and later. Unverified against 2.x. */
 export class Transfer {
   readonly #client: Client;
-  readonly #service: ServiceClient<typeof transferV1.TransferDefinition>;
 
   constructor(client: Client) {
     this.#client = client;
-    this.#service = client.service(transferV1.TransferDefinition);
   }
 
   /** Registry to store. */
   async pull(source: RegistrySource, store: StoreSide, settings: TransferSettings = {}): Promise<void> {
-    await this.#withRegistry(source, settings, (registry) => this.run(registry, storeToAny(store), settings));
+    await this.#withRegistry(source, settings, async (registry) =>
+      this.run(registry, await storeToAny(store), settings),
+    );
   }
 
   /** Store to registry. */
   async push(store: StoreSide, destination: RegistrySource, settings: TransferSettings = {}): Promise<void> {
-    await this.#withRegistry(destination, settings, (registry) => this.run(storeToAny(store), registry, settings));
+    await this.#withRegistry(destination, settings, async (registry) =>
+      this.run(await storeToAny(store), registry, settings),
+    );
   }
 
   /** Archive to store. */
@@ -99,8 +99,9 @@ export class Transfer {
     await using stream = await this.#client.streams.open("import", settings);
     const { mediaType = "", forceCompress = false } = settings;
     const source = { stream: stream.id, mediaType, forceCompress };
+    const { encodeAny } = await loadAnyCodecs();
     const any = encodeAny("containerd.types.transfer.ImageImportStream", source);
-    await Promise.all([sendBytes(stream, archive), this.run(any, storeToAny(store), settings)]);
+    await Promise.all([sendBytes(stream, archive), this.run(any, await storeToAny(store), settings)]);
   }
 
   /** Store to archive; the call's own failure surfaces where the bytes end. */
@@ -109,6 +110,7 @@ export class Transfer {
     settings: TransferSettings & ExportStreamOptions = {},
   ): AsyncIterable<Uint8Array> {
     await using stream = await this.#client.streams.open("export", settings);
+    const { encodeAny } = await loadAnyCodecs();
     const destination = encodeAny("containerd.types.transfer.ImageExportStream", {
       stream: stream.id,
       platforms: (settings.platforms ?? []).map(platformToWire),
@@ -116,7 +118,7 @@ export class Transfer {
       skipCompatibilityManifest: settings.skipCompatibilityManifest ?? false,
       skipNonDistributable: settings.skipNonDistributable ?? false,
     });
-    const running = this.run(storeToAny(store), destination, settings).finally(() => stream.finish());
+    const running = this.run(await storeToAny(store), destination, settings).finally(() => stream.finish());
     // Awaited below; until then its failure must not count as unhandled.
     running.catch(() => undefined);
     yield* receiveBytes(stream);
@@ -125,21 +127,21 @@ export class Transfer {
 
   /** The target of one image recorded under another name as well. */
   async tag(from: string, to: StoreSide, settings: TransferSettings = {}): Promise<void> {
-    await this.run(storeToAny({ name: from }), storeToAny(to), settings);
+    await this.run(await storeToAny({ name: from }), await storeToAny(to), settings);
   }
 
   /** Any source to any destination; `unimplemented` where the daemon knows no way. */
   async run(source: protobufAny.Any, destination: protobufAny.Any, settings: TransferSettings = {}): Promise<void> {
     const { onProgress } = settings;
     if (onProgress === undefined) {
-      await this.#service.transfer({ source, destination }, this.#client.callOptions(settings));
+      await (await this.#service).transfer({ source, destination }, this.#client.callOptions(settings));
       return;
     }
     await using stream = await this.#client.streams.open("progress", settings);
     const told = tellProgress(stream, onProgress);
     const options = { progressStream: stream.id };
     try {
-      await this.#service.transfer({ source, destination, options }, this.#client.callOptions(settings));
+      await (await this.#service).transfer({ source, destination, options }, this.#client.callOptions(settings));
       await told;
     } finally {
       await stream[Symbol.asyncDispose]();
@@ -156,6 +158,7 @@ export class Transfer {
     const signal = signalOf(settings);
     await using stream = await this.#client.streams.open("creds", { signal });
     const answering = answerCredentials(stream, source);
+    const [{ encodeAny }, { HTTPDebug }] = await Promise.all([loadAnyCodecs(), loadTransferRegistry()]);
     const any = encodeAny("containerd.types.transfer.OCIRegistry", {
       reference: source.reference,
       resolver: {
@@ -163,15 +166,20 @@ export class Transfer {
         headers: { ...source.headers },
         hostDir: source.hostsDir ?? "",
         defaultScheme: source.defaultScheme ?? "",
-        httpDebug: transferRegistry.HTTPDebug.DISABLED,
+        httpDebug: HTTPDebug.DISABLED,
         logsStream: "",
       },
     });
     await Promise.race([work(any), answering.then(() => new Promise<never>(() => undefined))]);
   }
+
+  get #service() {
+    return this.#client.service(services.transfer);
+  }
 }
 
 async function tellProgress(stream: DaemonStream, tell: (progress: TransferProgress) => void): Promise<void> {
+  const { decodeAnyAs } = await loadAnyCodecs();
   for await (const message of stream.messages) {
     const progress = decodeAnyAs(message, "containerd.types.transfer.Progress");
     if (progress !== undefined) tell(progressFromWire(progress));
@@ -184,17 +192,18 @@ function progressFromWire(wire: transferProgress.Progress): TransferProgress {
 }
 
 async function answerCredentials(stream: DaemonStream, source: RegistrySource): Promise<void> {
+  const { decodeAnyAs, encodeAny } = await loadAnyCodecs();
   for await (const message of stream.messages) {
     const request = decodeAnyAs(message, "containerd.types.transfer.AuthRequest");
     if (request === undefined) continue;
     const { host, reference } = request;
     const credentials = (await source.credentials?.({ host, reference })) ?? { kind: "none" };
-    stream.send(encodeAny("containerd.types.transfer.AuthResponse", credentialsToWire(credentials)));
+    stream.send(encodeAny("containerd.types.transfer.AuthResponse", await credentialsToWire(credentials)));
   }
 }
 
-function credentialsToWire(credentials: RegistryCredentials) {
-  const { AuthType } = transferRegistry;
+async function credentialsToWire(credentials: RegistryCredentials) {
+  const { AuthType } = await loadTransferRegistry();
   switch (credentials.kind) {
     case "none":
       return { authType: AuthType.NONE };
@@ -205,7 +214,8 @@ function credentialsToWire(credentials: RegistryCredentials) {
   }
 }
 
-function storeToAny(store: StoreSide): protobufAny.Any {
+async function storeToAny(store: StoreSide): Promise<protobufAny.Any> {
+  const { encodeAny } = await loadAnyCodecs();
   const { platforms = [], extraReferences = [], unpacks = [] } = store;
   return encodeAny("containerd.types.transfer.ImageStore", {
     name: store.name ?? "",

@@ -1,5 +1,5 @@
 import { hasCode } from "@ctr/api";
-import type { Container } from "@ctr/client";
+import { type Container, withGrace } from "@ctr/client";
 import { encodeSpec } from "@ctr/oci";
 import { type CommandContext, defineCommand } from "../command.ts";
 import { makeContainer } from "../container-maker.ts";
@@ -8,8 +8,9 @@ import { formatGoJson, RawJson } from "../go-json.ts";
 import { writePidFile } from "../pid-file.ts";
 import { attachProcess, chooseIo, openTerminalFor } from "../process-session.ts";
 import { taskOptions } from "../runtime-options.ts";
+import { abortOnInterrupt, interruptBehind } from "../signals.ts";
 import type { run } from "../table/top-level.ts";
-import { hasTerminal } from "../terminal.ts";
+import { hasTerminal, noTerminal } from "../terminal.ts";
 
 type Context = CommandContext<(typeof run)["flags"]>;
 
@@ -20,12 +21,18 @@ export const runCommand = defineCommand<typeof run>({
     const place = parseArguments(context);
     checkTask(flags);
     const client = await connect();
-    const container = await makeContainer(client, requestOf(context, place), signal);
+    // Until the process runs an interrupt is ours; then it is the process's.
+    using interrupt = abortOnInterrupt(signal);
+    const container = await makeContainer(client, requestOf(context, place), interrupt.signal);
+    let keep = !flags.rm;
     try {
       if (flags.dumpConfig !== "" || context.given("dump-config")) await dumpSpec(container, flags.dumpConfig);
-      return await runTask(context, container);
+      return await runTask(context, container, interrupt);
+    } catch (error) {
+      keep &&= interruptBehind(error) === undefined;
+      throw error;
     } finally {
-      if (flags.rm) await removeContainer(context, container);
+      if (!keep) await removeContainer(context, container);
     }
   },
 });
@@ -35,7 +42,7 @@ function checkTask(flags: Context["flags"]): void {
   if (flags.cni) throw fail("--cni is not supported by this version", "use --net-host, or set the network up yourself");
   if (flags.tty && flags.nullIo) throw fail("tty and null-io cannot be used together");
   if (flags.tty && !flags.detach && !hasTerminal()) {
-    throw fail("provided file is not a console", "-t needs a terminal: leave it out");
+    throw noTerminal();
   }
 }
 
@@ -66,8 +73,13 @@ async function dumpSpec(container: Container, path: string): Promise<void> {
 }
 
 /** The task from creation to end. Disposing it kills and deletes what an error left. */
-async function runTask(context: Context, container: Container): Promise<number> {
-  const { flags, signal } = context;
+async function runTask(
+  context: Context,
+  container: Container,
+  interrupt: ReturnType<typeof abortOnInterrupt>,
+): Promise<number> {
+  const { flags } = context;
+  const { signal } = interrupt;
   const tty = container.spec?.process?.terminal === true;
   using terminal = openTerminalFor(tty && !flags.detach);
   await using task = await container.createTask({
@@ -77,15 +89,19 @@ async function runTask(context: Context, container: Container): Promise<number> 
       ioUid: firstHostId(flags.uidmap, flags.gidmap),
       ioGid: firstHostId(flags.gidmap, flags.uidmap),
     }),
-    signal,
+    signal: withGrace(signal),
   });
+  signal.throwIfAborted();
   if (flags.pidFile !== "") await writePidFile(flags.pidFile, task.pid);
-  await task.start({ signal, watch: !flags.detach });
+  await task.start({ signal: withGrace(signal), watch: !flags.detach });
   if (flags.detach) {
     await task.detach();
     return 0;
   }
   using session = attachProcess(task, context, terminal);
+  interrupt[Symbol.dispose]();
+  // One that came between start and attach would else be lost.
+  signal.throwIfAborted();
   const exitCode = await session.finish();
   await task.delete();
   return exitCode;

@@ -1,17 +1,16 @@
+import { hasCode } from "@ctr/api";
 import {
   allPlatforms,
   childGcLabelWithoutLayers,
   defaultImportPrefix,
   defaultPlatforms,
-  hostPlatform,
   type Image,
-  onlyPlatform,
   onlyStrictPlatform,
   parsePlatform,
 } from "@ctr/oci";
 import { type CommandContext, defineCommand } from "../../command.ts";
 import { defaultSnapshotter } from "../../default-snapshotter.ts";
-import { fail } from "../../errors.ts";
+import { fail, withoutClass } from "../../errors.ts";
 import { parseLabels } from "../../labels.ts";
 import { abortOnInterrupt } from "../../signals.ts";
 import type { importImages } from "../../table/images.ts";
@@ -27,19 +26,25 @@ export const importCommand = defineCommand<typeof importImages>({
     using interrupt = abortOnInterrupt(context.signal);
     const { signal } = interrupt;
     await using lease = await client.leases.hold({ signal });
-    const images = await lease.client.images.importArchive(await openArchive(args[0] ?? "", context), {
-      signal,
-      naming: namingOf(flags),
-      matcher: matcherOf(flags),
-      labels: parseLabels(flags.label),
-      compress: flags.compressBlobs,
-      unpack: false,
-      ...(flags.indexName === "" ? {} : { indexName: flags.indexName }),
-      ...(flags.discardUnpackedLayers ? { childLabel: childGcLabelWithoutLayers } : {}),
-    });
+    const archive = await openArchive(args[0] ?? "", context);
+    const images = await lease.client.images
+      .importArchive(archive, {
+        signal,
+        naming: namingOf(flags),
+        matcher: matcherOf(flags),
+        labels: parseLabels(flags.label),
+        compress: flags.compressBlobs,
+        unpack: false,
+        ...(flags.indexName === "" ? {} : { indexName: flags.indexName }),
+        ...(flags.discardUnpackedLayers ? { childLabel: childGcLabelWithoutLayers } : {}),
+      })
+      .catch((error: unknown) => {
+        // What an archive is not has no class in the Go tool's words.
+        throw hasCode(error, "invalid_argument") ? withoutClass(error) : error;
+      });
     if (flags.noUnpack) return;
     const snapshotter = await defaultSnapshotter(client, flags.snapshotter, signal);
-    const matcher = flags.platform === "" ? defaultPlatforms() : onlyPlatform(parsePlatform(flags.platform));
+    const matcher = flags.platform === "" ? defaultPlatforms() : onlyStrictPlatform(parsePlatform(flags.platform));
     for (const image of images) {
       await stdout.write(unpackingLine(image));
       await lease.client.images.unpack(image.target, { signal, snapshotter, matcher, syncFs: flags.syncFs });
@@ -68,7 +73,7 @@ function namingOf({ baseName, digests, skipDigestForNamed }: Context["flags"]) {
 
 function matcherOf({ allPlatforms: all, platform }: Context["flags"]) {
   if (all) return allPlatforms;
-  return platform === "" ? onlyPlatform(hostPlatform()) : onlyStrictPlatform(parsePlatform(platform));
+  return platform === "" ? defaultPlatforms() : onlyStrictPlatform(parsePlatform(platform));
 }
 
 async function openArchive(path: string, { stdin }: Context): Promise<AsyncIterable<Uint8Array>> {
