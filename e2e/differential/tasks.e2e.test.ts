@@ -90,5 +90,6 @@ async function both(argv: readonly string[]): Promise<{ readonly ours: string; r
 
 /** Process ids have as many digits as they happen to have, and the table's padding with them; 2.4 words exec ids anew. */
 function withoutPids(text: string): string {
-  return text.replace(/\d+ */g, "<pid> ").replace(/PID +/, "PID ");
+  const worded = text.replace(/&ProcessDetails\{ExecID:(\w+),XXX_unrecognized:\[\],\}/g, 'exec_id:"$1"');
+  return worded.replace(/\d+ */g, "<pid> ").replace(/PID +/, "PID ");
 }
