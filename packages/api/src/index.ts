@@ -1,15 +1,13 @@
 export { ContainerdError, classWords, type ErrorCode, type ErrorParts, type ErrorWhere, hasCode } from "./error.ts";
 export { LEASE_HEADER, MAX_MESSAGE_BYTES, NAMESPACE_HEADER } from "./headers.ts";
+export { decodeJsonAny, encodeJsonAny, isJsonAny, LINUX_RESOURCES_TYPE_URL } from "./json-any.ts";
+export { loadAnyCodecs, loadTransferRegistry, services } from "./services.ts";
 export { errorFromStatus, toStatus } from "./status.ts";
 export {
   type DecodedAny,
   decodeAny,
   decodeAnyAs,
-  decodeJsonAny,
   encodeAny,
-  encodeJsonAny,
-  isJsonAny,
-  LINUX_RESOURCES_TYPE_URL,
   type MessageOf,
   type MessagesByTypeUrl,
   type MessageTypeUrl,

@@ -1,6 +1,6 @@
 import type { DeepPartial, MessageType } from "@ctr/rpc";
-import { ContainerdError } from "./error.ts";
 import type { Any } from "./gen/google/protobuf/any.ts";
+import { decodeJsonAny, decodeValue, isJsonAny } from "./json-any.ts";
 import * as wire from "./wire.ts";
 
 /**
@@ -130,21 +130,10 @@ export type DecodedAny =
   | { readonly [U in MessageTypeUrl]: { readonly kind: U; readonly value: MessageOf<U> } }[MessageTypeUrl]
   | { readonly kind: "json"; readonly typeUrl: string; readonly value: unknown };
 
-/** Resources of a task update: JSON of the runtime spec's `linux.resources`. */
-export const LINUX_RESOURCES_TYPE_URL = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
-
-/** Go types registered by URL rather than as protobuf travel as JSON; these are all under such prefixes. */
-const jsonPrefixes = ["types.containerd.io/", "github.com/containerd/", "io.containerd.cri.v1/"];
-
 /** `message` under `typeUrl`; fields left out take their defaults. */
 export function encodeAny<U extends MessageTypeUrl>(typeUrl: U, message: DeepPartial<MessageOf<U>>): Any {
   const codec = codecs[typeUrl]();
   return { typeUrl, value: codec.encode(codec.fromPartial(message)).finish() };
-}
-
-/** `value` as JSON under a URL of a Go type. */
-export function encodeJsonAny(typeUrl: string, value: unknown): Any {
-  return { typeUrl, value: new TextEncoder().encode(JSON.stringify(value)) };
 }
 
 /**
@@ -166,28 +155,8 @@ export function decodeAnyAs<U extends MessageTypeUrl>(any: Any | undefined, type
   return decodeValue(any, (bytes) => codecs[typeUrl]().decode(bytes));
 }
 
-/** The JSON in `any`, whatever its URL. Throws `invalid_argument` when it is none. */
-export function decodeJsonAny(any: Any): unknown {
-  return decodeValue(any, (bytes) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
-}
-
-/** Whether the value of `any` is the JSON of a registered Go type. */
-export function isJsonAny(any: Any): boolean {
-  return jsonPrefixes.some((prefix) => any.typeUrl.startsWith(prefix));
-}
-
 function messageTypeUrl(typeUrl: string): MessageTypeUrl | undefined {
   const name = typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
   // hasOwn has just proved that it is one of the keys.
   return Object.hasOwn(codecs, name) ? (name as MessageTypeUrl) : undefined;
-}
-
-function decodeValue<T>(any: Any, decode: (bytes: Uint8Array) => T): T {
-  try {
-    return decode(any.value);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const where = { type: any.typeUrl, bytes: any.value.byteLength };
-    throw new ContainerdError({ code: "invalid_argument", what: "cannot decode message", where, why, cause });
-  }
 }
