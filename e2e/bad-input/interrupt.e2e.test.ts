@@ -64,11 +64,11 @@ test("run -t is a terminal: raw, sized, resized, restored", async () => {
   const script = `${until("22 77")}; echo sized $TERM; trap "exit 6" INT; ${until("31 101")}; echo resized; cat`;
   const words = command("run", "--rm", "-t", image, "tty", "sh", "-c", script).map((word) => `'${word}'`);
   const around = [
-    "stty -g >${daemon.dir}/before",
+    `stty -g >${daemon.dir}/before`,
     words.join(" "),
     "code=$?",
-    "stty -g | cmp -s - ${daemon.dir}/before && echo same-settings",
-    "rm ${daemon.dir}/before",
+    `stty -g | cmp -s - ${daemon.dir}/before && echo same-settings`,
+    `rm ${daemon.dir}/before`,
     "exit $code",
   ];
   using session = openTerminal(["sh", "-c", around.join("; ")], { columns: 77, rows: 22 });
