@@ -1,21 +1,25 @@
+import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { startContainerd } from "../e2e/support/containerd.ts";
+import { type PrivateContainerd, startContainerd } from "../e2e/support/containerd.ts";
 import { busyboxLayout, pushLayout } from "../e2e/support/images.ts";
 import { startRegistry } from "../e2e/support/registry.ts";
 
 /** The walk of `npm run demo`, and the transcript that README shows: every line is run, and what it prints is what it printed. */
 const ctr = resolve(import.meta.dir, "../dist/ctr");
 
+const image = "docker.io/library/busybox:latest";
+
 async function main(): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error("the demo starts containers, so it must run as root");
   await using daemon = await startContainerd();
   await using registry = await startRegistry();
   await pushLayout(registry.host, "library/busybox", "latest", await busyboxLayout());
-  const image = `${registry.host}/library/busybox:latest`;
-  const env = { CONTAINERD_ADDRESS: daemon.address };
-  const type = (...words: readonly string[]) => show(words, env, [[registry.host, "localhost:5000"]]);
+  // This machine may have no network: docker.io is the private registry here.
+  await mkdir(join(daemon.dir, "hosts/docker.io"), { recursive: true });
+  await writeFile(join(daemon.dir, "hosts/docker.io/hosts.toml"), `[host."http://${registry.host}"]\n`);
+  const type = (...words: readonly string[]) => show(words, daemon);
   say("a private containerd and a private registry are up; from here on every line is a command");
-  await type("images", "pull", image);
+  await type("images", "pull", "--hosts-dir", "hosts", image);
   await type("images", "ls");
   await type("run", "--rm", image, "hello", "echo", "hello from a container");
   await type("run", "-d", image, "web", "sleep", "1000");
@@ -26,7 +30,7 @@ async function main(): Promise<void> {
   await type("tasks", "rm", "web");
   await type("containers", "rm", "web");
   await type("images", "rm", image);
-  say(`done; everything of this demo lived below ${join(daemon.dir)} and is gone now`);
+  say(`done; everything of this demo lived below ${daemon.dir} and is gone now`);
 }
 
 function say(text: string): void {
@@ -34,21 +38,11 @@ function say(text: string): void {
 }
 
 /** Runs one line of the walk and prints it as a terminal would show it; fails the demo when the line fails. */
-async function show(
-  words: readonly string[],
-  env: Record<string, string>,
-  shown: readonly (readonly [string, string])[],
-): Promise<void> {
-  const rename = (text: string) => shown.reduce((all, [from, to]) => all.replaceAll(from, to), text);
-  process.stdout.write(`$ ${rename(["ctr", ...words].map(quote).join(" "))}\n`);
-  const child = Bun.spawn([ctr, ...words], {
-    env: { ...process.env, ...env },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  const text = await new Response(child.stdout).text();
-  process.stdout.write(rename(lastFrame(text)));
+async function show(words: readonly string[], { address, dir }: PrivateContainerd): Promise<void> {
+  process.stdout.write(`$ ${["ctr", ...words].map(quote).join(" ")}\n`);
+  const env = { ...process.env, CONTAINERD_ADDRESS: address };
+  const child = Bun.spawn([ctr, ...words], { cwd: dir, env, stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  process.stdout.write(lastFrame(await new Response(child.stdout).text()));
   if ((await child.exited) !== 0) throw new Error(`\`ctr ${words.join(" ")}\` failed`);
 }
 

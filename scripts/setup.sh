@@ -34,7 +34,6 @@ ctr containerd
 containerd-shim-runc-v2 containerd
 runc runc
 docker-registry docker-registry
-busybox busybox-static
 mount mount
 nsenter util-linux
 tar tar
@@ -56,8 +55,9 @@ go golang-go
 test_files="
 /usr/share/gocode/src/github.com/containerd/containerd golang-github-containerd-containerd-dev
 "
-# What the nginx test image is made of.
-image_debs="nginx nginx-common libpcre2-8-0 libssl3 zlib1g libcrypt1 libc6"
+# What test images are made of: unpacked here, never installed.
+demo_debs="busybox-static"
+test_debs="$demo_debs nginx nginx-common libpcre2-8-0 libssl3 zlib1g libcrypt1 libc6"
 
 missing_packages() { # parts, files
   while read -r command package; do
@@ -103,10 +103,10 @@ apt_packages() { # parts, files
     fail "apt-get could not install $missing without removing something"
 }
 
-image_packages() {
+image_packages() { # names
   local dir=.cache/debs
   mkdir -p "$dir"
-  for package in $image_debs; do
+  for package in $1; do
     compgen -G "$dir/${package}_*.deb" >/dev/null && continue
     as_root_on_debian "missing $package for the test image"
     say "downloading $package for the test image"
@@ -118,10 +118,13 @@ image_packages() {
 npm_packages
 case "$level" in
   build) ;;
-  demo) apt_packages "$demo_parts" "" ;;
+  demo)
+    apt_packages "$demo_parts" ""
+    image_packages "$demo_debs"
+    ;;
   test)
     apt_packages "$test_parts" "$test_files"
-    image_packages
+    image_packages "$test_debs"
     ;;
   *) fail "usage: setup.sh [build|demo|test]" ;;
 esac

@@ -1,33 +1,80 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { type Layout, readBlob } from "./images.ts";
+
+/** A request that came. */
+export interface Seen {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly range: string | null;
+  readonly authorization: string | null;
+}
 
 /** A registry on loopback that misbehaves as told: for what Debian's cannot be made to do. */
 export interface FaultyRegistry extends AsyncDisposable {
   readonly host: string;
-  /** Paths asked for, with their Range, in order. */
-  readonly requests: readonly { readonly method: string; readonly path: string; readonly range: string | null }[];
+  /** In order. */
+  readonly requests: readonly Seen[];
 }
 
-export type Answer = (request: Request, path: string) => Response | undefined | Promise<Response | undefined>;
+/** Writes its answer itself: for answers that no well-formed `Response` is. */
+export type RawAnswer = (response: ServerResponse) => void;
+
+type Answered = Response | RawAnswer | undefined;
+export type Answer = (request: Request, path: string) => Answered | Promise<Answered>;
 
 /** Answers with `answer`, and with 404 where it returns nothing. */
-export function startFaultyRegistry(answer: Answer): FaultyRegistry {
-  const requests: { method: string; path: string; range: string | null }[] = [];
-  const server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    idleTimeout: 0,
-    async fetch(request) {
-      const path = new URL(request.url).pathname;
-      requests.push({ method: request.method, path, range: request.headers.get("range") });
-      return (await answer(request, path)) ?? new Response("{}", { status: 404 });
-    },
+export async function startFaultyRegistry(answer: Answer): Promise<FaultyRegistry> {
+  const requests: Seen[] = [];
+  const server = createServer((incoming, response) => {
+    const request = requestOf(incoming);
+    const path = new URL(request.url).pathname;
+    const { method, headers } = request;
+    requests.push({ method, path, range: headers.get("range"), authorization: headers.get("authorization") });
+    void reply(response, answer(request, path));
   });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // A listening TCP server has an address and a port.
+  const { port } = server.address() as AddressInfo;
   return {
-    host: `127.0.0.1:${server.port}`,
+    host: `127.0.0.1:${port}`,
     requests,
     async [Symbol.asyncDispose]() {
-      await server.stop(true);
+      server.closeAllConnections();
+      server.close();
     },
+  };
+}
+
+function requestOf(incoming: IncomingMessage): Request {
+  const headers = Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)]);
+  const url = new URL(incoming.url ?? "/", "http://registry.invalid");
+  return new Request(url.href, { method: incoming.method ?? "GET", headers });
+}
+
+async function reply(response: ServerResponse, answering: Answered | Promise<Answered>): Promise<void> {
+  const answer = (await answering) ?? new Response("{}", { status: 404 });
+  if (typeof answer === "function") return answer(response);
+  const body = new Uint8Array(await answer.arrayBuffer());
+  const length = answer.headers.get("content-length") ?? `${body.byteLength}`;
+  response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), "content-length": length });
+  response.end(body);
+}
+
+/** Claims to send `bytes`, sends the first `length` of them and hangs up. */
+export function cutShort(bytes: Uint8Array, length: number): RawAnswer {
+  return (response) => {
+    response.writeHead(200, { "content-length": bytes.byteLength });
+    response.write(bytes.subarray(0, length), () => response.socket?.destroySoon());
+  };
+}
+
+/** Claims to send `bytes`, sends the first `length` of them and says no more; `sent` is told then. */
+export function stall(bytes: Uint8Array, length: number, sent: () => void): RawAnswer {
+  return (response) => {
+    response.writeHead(200, { "content-length": bytes.byteLength });
+    response.write(bytes.subarray(0, length), () => sent());
   };
 }
 

@@ -281,11 +281,11 @@ const applets =
   "sh ls cat echo env sleep true false id ps wget vi touch mkdir rm mount umount dd head tail wc stty sha256sum grep printf kill hostname ip test date seq tty chmod nc stat readlink sync yes cp mv ln find sort tr awk sed od";
 
 async function addBusybox(root: string): Promise<void> {
-  const source = (await mustRun(["sh", "-c", "command -v busybox"])).trim();
   for (const name of ["bin", "tmp", "proc", "sys", "dev", "root", "run", "etc"])
     await mkdir(join(root, name), { recursive: true });
   await chmod(join(root, "tmp"), 0o1777);
-  await cp(source, join(root, "bin/busybox"), { dereference: true });
+  await unpackDeb("busybox-static", root);
+  await removeDocs(root);
   for (const applet of applets.split(" ")) await link(join(root, "bin/busybox"), join(root, "bin", applet));
   await symlink("/proc/self/fd", join(root, "dev/fd")).catch(() => undefined);
 }
