@@ -3,7 +3,14 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ourCtr } from "../support/binaries.ts";
 import { type PrivateContainerd, startContainerd } from "../support/containerd.ts";
-import { type Answer, layoutAnswer, startFaultyRegistry } from "../support/faulty-registry.ts";
+import {
+  type Answer,
+  cutShort,
+  layoutAnswer,
+  type RawAnswer,
+  stall,
+  startFaultyRegistry,
+} from "../support/faulty-registry.ts";
 import { busyboxLayout, type Layout, mediaTypes, readBlob, writeLayout } from "../support/images.ts";
 import { mustRun, run } from "../support/process.ts";
 
@@ -29,7 +36,7 @@ const status = (
 ): Answer => {
   return () => new Response(body, { status: code, headers: { "content-type": "application/json", ...headers } });
 };
-const onLayer = (answer: () => Response | Promise<Response>): Answer => {
+const onLayer = (answer: () => Response | Promise<Response | RawAnswer>): Answer => {
   return (_request, path) => (path.endsWith(layer) ? answer() : undefined);
 };
 
@@ -54,8 +61,11 @@ test.each<[string, Answer, RegExp]>([
   ],
   [
     "a layer cut short",
-    onLayer(async () => cutShort(await readBlob(layout, layer))),
-    /short|EOF|length|size|ended|closed/i,
+    onLayer(async () => {
+      const bytes = await readBlob(layout, layer);
+      return cutShort(bytes, bytes.length / 2);
+    }),
+    /: the connection ended after \d+ of \d+ bytes, however often it was resumed: /,
   ],
   [
     "a layer with other bytes",
@@ -77,18 +87,6 @@ test.each<[string, Answer, RegExp]>([
   expect(await list("i", "ls", "-q")).toBe("");
   expect(await list("leases", "ls", "-q")).toBe("");
 });
-
-/** Claims the whole length, sends half of it, then closes. */
-function cutShort(bytes: Buffer): Response {
-  const half = new Uint8Array(bytes.subarray(0, bytes.length / 2));
-  const body = new ReadableStream({
-    start(controller) {
-      controller.enqueue(half);
-      controller.error(new Error("cut"));
-    },
-  });
-  return new Response(body, { headers: { "content-length": `${bytes.length}` } });
-}
 
 test("a registry that fails for a moment is asked again", async () => {
   let failures = 2;
@@ -130,7 +128,7 @@ test("a server that vanishes in mid-layer and returns: the pull resumes, and ask
   const spoil: Answer = async (_request, path) => {
     if (!path.endsWith(digest) || cuts++ > 0) return undefined;
     const bytes = await readBlob(big, digest);
-    return cutShortAt(bytes, Math.floor(bytes.length / 3));
+    return cutShort(bytes, Math.floor(bytes.length / 3));
   };
   await using registry = await startFaultyRegistry(layoutAnswer(big, "lib/busybox", "1", spoil));
   expect(await pull(registry.host)).toMatchObject({ code: 0, stderr: "" });
@@ -169,32 +167,6 @@ test("a pull that was interrupted is resumed by the next one", async () => {
   const asked = registry.requests.filter(({ method, path }) => method === "GET" && path.endsWith(digest));
   expect(asked[1]?.range).toMatch(/^bytes=[1-9]\d*-/);
 });
-
-function cutShortAt(bytes: Buffer, length: number): Response {
-  const body = new ReadableStream({
-    start(controller) {
-      controller.enqueue(new Uint8Array(bytes.subarray(0, length)));
-    },
-    pull(controller) {
-      controller.error(new Error("cut"));
-    },
-  });
-  return new Response(body, { headers: { "content-length": `${bytes.length}` } });
-}
-
-/** Sends the beginning, then nothing more. */
-function stall(bytes: Buffer, length: number, sent: () => void): Response {
-  const body = new ReadableStream({
-    start(controller) {
-      controller.enqueue(new Uint8Array(bytes.subarray(0, length)));
-    },
-    pull() {
-      sent();
-      return new Promise<void>(() => {});
-    },
-  });
-  return new Response(body, { headers: { "content-length": `${bytes.length}` } });
-}
 
 /** An image with one layer of some 6 MB that does not compress. */
 async function bigLayout(seed = "first"): Promise<Layout> {

@@ -3,7 +3,10 @@ import { mask } from "./masks.ts";
 
 /** How much of a step is compared. */
 export interface Comparison {
-  /** `unordered`: lines may come in any order, because the Go tool prints them in the order of a Go map. */
+  /**
+   * `unordered`: lines may come in any order, because the Go tool prints them in the order of a Go map; `labels`: the
+   * labels that end a line may.
+   */
   readonly stdout?: "exact" | "unordered" | "labels" | "failed";
 }
 
@@ -25,9 +28,14 @@ const normalisers = {
   unordered: (text: string) => mask(text).split("\n").sort().join("\n"),
   /** A failing transfer's progress goes as far as it got; only that it failed the same way counts. */
   failed: () => "",
-  /** One line of labels joined by commas, in random order. */
-  labels: (text: string) => mask(text).trimEnd().split(",").sort().join(","),
+  /** Labels joined by commas, the whole line or what follows its last tab. */
+  labels: (text: string) => mask(text).split("\n").map(sortLabels).join("\n"),
 };
+
+function sortLabels(line: string): string {
+  const start = line.lastIndexOf("\t") + 1;
+  return line.slice(0, start) + line.slice(start).split(",").sort().join(",");
+}
 
 const classes = [
   "not found",

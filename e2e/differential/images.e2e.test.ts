@@ -1,10 +1,20 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { busyboxLayout, nginxLayout, pushLayout, sha256 } from "../support/images.ts";
-import { mustRun } from "../support/process.ts";
+import { goCtr, ourCtr } from "../support/binaries.ts";
+import {
+  busyboxLayout,
+  type Layout,
+  mediaTypes,
+  nginxLayout,
+  pushLayout,
+  readBlob,
+  sha256,
+  writeLayout,
+} from "../support/images.ts";
+import { mustRun, run } from "../support/process.ts";
 import { type PrivateRegistry, startRegistry } from "../support/registry.ts";
-import { records } from "./harness.ts";
+import { goNamespace, ourNamespace, records } from "./harness.ts";
 import { busybox, nginx, sharedArena } from "./setup.ts";
 
 const arena = sharedArena();
@@ -24,7 +34,8 @@ const afterProgress = (text: string) => text.slice(text.search(/^(unpacking|done
 
 /** The lines of the last frame: what each thing came to. */
 function lastFrame(text: string): readonly string[] {
-  const frames = text.split(/^(?=\S+\/\S+: +(?:resolving|resolved) )/m);
+  // Each frame ends in its summary; unpacking is told after the last one.
+  const frames = text.split(/^.*elapsed: .*\n/m).slice(0, -1);
   return (
     (frames.at(-1) ?? "")
       .split("\n")
@@ -35,23 +46,29 @@ function lastFrame(text: string): readonly string[] {
   );
 }
 
-test.each([
-  [["lib/nginx:1"]],
-  [["--platform", "linux/arm64", "lib/nginx:1"]],
-  [["--all-platforms", "lib/nginx:1"]],
-  [["--label", "a=b", "lib/busybox:1"]],
-  [["--snapshotter", "native", "lib/busybox:1"]],
-  [["--print-chainid", "lib/busybox:1"]],
-])("images pull %j: the same blobs, labels, snapshots and image", async (words) => {
+/**
+ * docs/differences.md, pull-exists: of what was there before, the Go tool says `done` or `exists` by whether its last
+ * sample came in time; ours must always say `exists`.
+ */
+function asItWas(line: string, before: ReadonlySet<string>): string {
+  const digest = /sha256:[0-9a-f]{64}/.exec(line)?.[0] ?? "";
+  return before.has(digest) ? line.replace(/: ( *)done {2} (?= *\|)/, ": $1exists ") : line;
+}
+
+const blobsIn = async (namespace: string) =>
+  new Set((await arena.now.pair.go(["content", "ls", "-q"], namespace)).stdout.split("\n"));
+
+/** Pulls with both tools, the Go tool first; what they print and what the daemon then holds must be the same. */
+async function samePull(argv: readonly string[]): Promise<readonly string[]> {
   const { pair } = arena.now;
-  const ref = `${registry.host}/${words.at(-1)}`;
-  const argv = ["images", "pull", "--plain-http", ...words.slice(0, -1), ref];
-  const theirs = await pair.go(argv, "diff-base");
+  const before = await blobsIn(ourNamespace);
+  expect(before).toEqual(await blobsIn(goNamespace));
+  const theirs = await pair.go(argv, goNamespace);
   const ours = await pair.ours(argv);
   expect([ours.code, ours.stderr]).toEqual([theirs.code, ""]);
   const strip = (text: string) => afterProgress(text).replace(/done: .*/, "done");
   expect(strip(ours.stdout)).toBe(strip(theirs.stdout));
-  expect(lastFrame(ours.stdout)).toEqual(lastFrame(theirs.stdout));
+  expect(lastFrame(ours.stdout)).toEqual(lastFrame(theirs.stdout).map((line) => asItWas(line, before)));
   await pair.sameState(
     records.images,
     records.snapshots,
@@ -60,34 +77,106 @@ test.each([
     records.leases,
   );
   await pair.sameContent();
-  await pair.prepare(["images", "rm", "--sync", ref]);
+  return lastFrame(ours.stdout);
+}
+
+test.each([
+  [["lib/nginx:1"]],
+  [["--platform", "linux/arm64", "lib/nginx:1"]],
+  [["--all-platforms", "lib/nginx:1"]],
+  [["--label", "a=b", "lib/busybox:1"]],
+  [["--snapshotter", "native", "lib/busybox:1"]],
+  [["--print-chainid", "lib/busybox:1"]],
+])("images pull %j: the same blobs, labels, snapshots and image", async (words) => {
+  const ref = `${registry.host}/${words.at(-1)}`;
+  await samePull(["images", "pull", "--plain-http", ...words.slice(0, -1), ref]);
+  await arena.now.pair.prepare(["images", "rm", "--sync", ref]);
 });
+
+test("images pull of what is new, and again: done, then exists", async () => {
+  const ref = `${registry.host}/lib/fresh:1`;
+  await pushLayout(registry.host, "lib/fresh", "1", await freshLayout());
+  const first = await samePull(["images", "pull", "--plain-http", ref]);
+  expect(first.filter((line) => / done +\|/.test(line))).toHaveLength(3);
+  const again = await samePull(["images", "pull", "--plain-http", ref]);
+  expect(again.filter((line) => / exists +\|/.test(line))).toHaveLength(3);
+  await arena.now.pair.prepare(["images", "rm", "--sync", ref]);
+});
+
+test.each([[["lib/nginx:1"]], [["--all-platforms", "lib/nginx:1"]], [["--label", "a=b", "lib/busybox:1"]]])(
+  "content fetch %j: as a pull, without unpacking",
+  async (words) => {
+    const ref = `${registry.host}/${words.at(-1)}`;
+    await samePull(["content", "fetch", "--plain-http", ...words.slice(0, -1), ref]);
+    await arena.now.pair.prepare(["images", "rm", "--sync", ref]);
+  },
+);
 
 test("images pull: what cannot be pulled", async () => {
   const { pair } = arena.now;
   const { host } = registry;
   for (const ref of [`${host}/nosuch:1`, `${host}/lib/nginx:nosuch`, "busybox", "127.0.0.1:1/x/y:1", "bad ref"]) {
-    const { ours } = await pair.step({ argv: ["images", "pull", "--plain-http", ref], stdout: "failed" });
-    expect(ours.code).toBe(1);
+    for (const command of [
+      ["images", "pull"],
+      ["content", "fetch"],
+    ]) {
+      const { ours, theirs } = await pair.step({ argv: [...command, "--plain-http", ref], stdout: "failed" });
+      expect(ours.code).toBe(1);
+      // To the letter, the hint aside; a reference that cannot be read is explained better than by "dummy://bad ref".
+      const [line = ""] = ours.stderr.split("\n");
+      if (ref === "bad ref") expect(line).toStartWith(`ctr: failed to resolve reference "bad ref": `);
+      else expect(line).toBe(theirs.stderr.trimEnd().split("\n").at(-1) ?? "");
+    }
   }
-  await pair.steps([["images", "pull"]]);
+  const mips = ["images", "pull", "--plain-http", "--platform", "linux/mips", `${host}/lib/nginx:1`];
+  await pair.steps([["images", "pull"], { argv: mips, stdout: "failed" }]);
   await pair.sameState(records.images, records.content, records.leases);
 });
 
 test("images push: the registry gets the same", async () => {
   const { pair } = arena.now;
   const { host } = registry;
-  for (const [argv, ours, theirs] of [
-    [["--plain-http"], "push/ours:1", "push/base:1"],
-    [["--plain-http", "--platform", "linux/amd64"], "push/ours:2", "push/base:2"],
+  for (const [tag, flags, local] of [
+    ["1", [], nginx],
+    ["2", ["--platform", "linux/amd64"], nginx],
+    ["3", [], busybox],
   ] as const) {
-    const mine = await pair.ours(["images", "push", ...argv, `${host}/${ours}`, nginx]);
-    const base = await pair.go(["images", "push", ...argv, `${host}/${theirs}`, nginx], "diff-base");
-    expect([mine.code, mine.stderr, base.code]).toEqual([0, "", 0]);
-    expect(await manifestOf(ours)).toEqual(await manifestOf(theirs));
+    const push = (name: string) => ["images", "push", "--plain-http", ...flags, `${host}/push/${name}:${tag}`, local];
+    const mine = await pair.ours(push("ours"));
+    const base = await pair.go(push("base"), goNamespace);
+    expect([tag, mine.code, mine.stderr, base.code]).toEqual([tag, 0, "", 0]);
+    const frame = lastFrame(mine.stdout);
+    const layers = frame.filter((line) => line.startsWith("layer-"));
+    // docs/differences.md, push-layers: the Go tool shows none.
+    expect(frame.filter((line) => !layers.includes(line))).toEqual([...lastFrame(base.stdout)]);
+    expect(layers.length).toBeGreaterThan(0);
+    for (const line of layers) expect(line).toMatch(/^layer-sha256:[0-9a-f]{64}: +done +\|\++\|$/);
+    expect(await manifestOf(`push/ours:${tag}`)).toEqual(await manifestOf(`push/base:${tag}`));
+    await pullable(`${host}/push/ours:${tag}`);
   }
-  await pair.steps([["images", "push"]]);
+  await pair.steps([
+    ["images", "push"],
+    { argv: ["images", "push", "--plain-http", `${host}/bad ref`, busybox], stdout: "failed" },
+  ]);
+  await pair.step({
+    argv: ["images", "push", "--plain-http", "--manifest", "sha256:12", `${host}/x:1`],
+    stdout: "failed",
+  });
   await pair.step({ argv: ["images", "push", "--plain-http", `${host}/x:1`, "nosuch"], stdout: "failed" });
+});
+
+test("images push --manifest: one manifest of an index", async () => {
+  const { pair } = arena.now;
+  const layout = await nginxLayout();
+  const { manifests } = JSON.parse((await readBlob(layout, layout.target.digest)).toString());
+  const { digest, mediaType } = manifests[0];
+  const argv = ["images", "push", "--plain-http", "--manifest", digest, "--manifest-type", mediaType];
+  // docs/differences.md, push-manifest.
+  const base = await pair.go([...argv, `${registry.host}/push/base:m`], goNamespace);
+  expect([base.code, base.stderr]).toEqual([2, expect.stringContaining("panic: ")]);
+  expect(await pair.ours([...argv, `${registry.host}/push/ours:m`])).toMatchObject({ code: 0, stderr: "" });
+  expect(sha256(Buffer.from((await manifestOf("push/ours:m")).body))).toBe(digest);
+  await pullable(`${registry.host}/push/ours:m`);
 });
 
 test("images export: the same archive, byte for byte but for what 2.4 adds", async () => {
@@ -99,19 +188,22 @@ test("images export: the same archive, byte for byte but for what 2.4 adds", asy
     ["--platform", "linux/arm64", nginx],
     ["--all-platforms", nginx],
     ["--skip-manifest-json", busybox],
+    ["--skip-manifest-json", nginx],
   ]) {
     const images = words.filter((word) => word.startsWith("docker.io"));
     const flags = words.filter((word) => !word.startsWith("docker.io"));
     const [ours, theirs] = [join(dir, "ours.tar"), join(dir, "base.tar")];
     await pair.ours(["images", "export", ...flags, ours, ...images]);
-    await pair.go(["images", "export", ...flags, theirs, ...images], "diff-base");
-    expect(await members(ours)).toBe(await members(theirs));
-    expect(await member(ours, "index.json")).toEqual({
-      mediaType: "application/vnd.oci.image.index.v1+json",
-      ...(await member(theirs, "index.json")),
-    });
+    await pair.go(["images", "export", ...flags, theirs, ...images], goNamespace);
+    // docs/differences.md, export-skip-manifest.
+    const unwanted = flags.includes("--skip-manifest-json") && images.length === 1 && images[0] === busybox;
+    const without = (list: string) => list.replace(/^.* manifest\.json\n/m, "");
+    if (unwanted) expect(without(await members(theirs))).not.toBe(await members(theirs));
+    expect(await members(ours)).toBe(unwanted ? without(await members(theirs)) : await members(theirs));
+    expect(await member(ours, "index.json")).toEqual(await asOurIndex(await member(theirs, "index.json")));
     if (!flags.includes("--skip-manifest-json"))
-      expect(await member(ours, "manifest.json")).toEqual(await member(theirs, "manifest.json"));
+      // The Go tool lists its images in the order of a Go map.
+      expect(await dockerList(ours)).toEqual(await dockerList(theirs));
   }
   await pair.steps([
     ["images", "export"],
@@ -127,7 +219,7 @@ test("images export to stdout is the same bytes as to a file", async () => {
   const stdout = await mustRun([
     "sh",
     "-c",
-    `${(await import("../support/binaries.ts")).ourCtr} -a ${arena.now.address} -n diff-ours i export - ${busybox} | sha256sum`,
+    `${ourCtr} -a ${arena.now.address} -n diff-ours i export - ${busybox} | sha256sum`,
   ]);
   expect(stdout.split(" ")[0]).toBe(sha256(await readFile(file)).slice("sha256:".length));
 });
@@ -156,6 +248,24 @@ test.each([
     ["snapshots", "--snapshotter", "native", "ls"],
     records.leases,
   );
+  await pair.sameContent();
+});
+
+test("images import of what images export made for one platform", async () => {
+  const { pair, dir, address } = arena.now;
+  const archive = join(dir, "one-platform.tar");
+  await pair.prepare(["images", "export", archive, nginx]);
+  // docs/differences.md, import-lesser-platforms: a namespace that has not the manifests of the others.
+  const bare = (ctr: string) => run([ctr, "-a", address, "-n", "diff-bare", "images", "import", archive]);
+  const theirs = await bare(goCtr);
+  expect([theirs.code, theirs.stderr]).toEqual([1, expect.stringContaining(": not found")]);
+  expect(await bare(ourCtr)).toMatchObject({
+    code: 0,
+    stderr: "",
+    stdout: expect.stringMatching(/^unpacking \S+ \(\S+\)\.\.\.done\n$/),
+  });
+  await pair.step({ argv: ["images", "import", archive] });
+  await pair.sameState(records.images, records.snapshots);
   await pair.sameContent();
 });
 
@@ -194,18 +304,63 @@ test("images mount and unmount", async () => {
   ]);
 });
 
+/** An image that nobody has pulled yet. */
+async function freshLayout(): Promise<Layout> {
+  const work = join(arena.now.dir, "fresh");
+  await mkdir(join(work, "root"), { recursive: true });
+  await writeFile(join(work, "root/file"), `${crypto.randomUUID()}\n`);
+  const image = { os: "linux", architecture: "amd64", layers: [join(work, "root")], config: {} };
+  const dir = await writeLayout(work, mediaTypes.oci, [image]);
+  const { mediaType, digest, size } = (await Bun.file(join(dir, "index.json")).json()).manifests[0];
+  return { dir, target: { mediaType, digest, size } };
+}
+
+/** Everything the image needs is on the registry, as another tool sees it. */
+async function pullable(reference: string): Promise<void> {
+  const target = `dir:${join(arena.now.dir, `copy-${crypto.randomUUID()}`)}`;
+  await mustRun(["skopeo", "copy", "--src-tls-verify=false", "--override-arch=amd64", `docker://${reference}`, target]);
+}
+
 async function manifestOf(name: string): Promise<{ readonly media: string | null; readonly body: string }> {
   const [repository, tag] = name.split(":");
-  const accept =
-    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+  const accept = [
+    ...[mediaTypes.docker.index, mediaTypes.docker.manifest, mediaTypes.oci.index, mediaTypes.oci.manifest],
+  ].join(", ");
   const response = await fetch(`http://${registry.host}/v2/${repository}/manifests/${tag}`, { headers: { accept } });
   return { media: response.headers.get("content-type"), body: await response.text() };
+}
+
+/** docs/differences.md, export-index: as 2.4, ours says its media type and where each image came from. */
+async function asOurIndex(index: Record<string, unknown>): Promise<Record<string, unknown>> {
+  const labels = new Map(
+    (await arena.now.pair.go(["content", "ls"], ourNamespace)).stdout.split("\n").map((row) => {
+      const [digest = "", ...cells] = row.split(/\t+/);
+      const pairs = (cells.at(-1) ?? "").split(",").map((label): [string, string] => {
+        const at = label.indexOf("=");
+        return [label.slice(0, at), label.slice(at + 1)];
+      });
+      return [digest, pairs.filter(([name]) => name.startsWith("containerd.io/distribution.source."))] as const;
+    }),
+  );
+  const { manifests } = index as { manifests: { digest: string; annotations: Record<string, string> }[] };
+  const entries = manifests.map((entry) => {
+    const sources = labels.get(entry.digest) ?? [];
+    expect(sources.length).toBeGreaterThan(0);
+    return { ...entry, annotations: { ...entry.annotations, ...Object.fromEntries(sources) } };
+  });
+  return { ...index, mediaType: "application/vnd.oci.image.index.v1+json", manifests: entries };
 }
 
 /** Names, sizes, modes, owners and times of every member, but the size of index.json. */
 async function members(archive: string): Promise<string> {
   const list = await mustRun(["tar", "--numeric-owner", "--full-time", "-tvf", archive]);
   return list.replace(/\d+ (?=\S+ \S+ index\.json)/, "<size> ");
+}
+
+/** The entries of `manifest.json`, by their config. */
+async function dockerList(archive: string): Promise<readonly { readonly Config: string }[]> {
+  const list: { Config: string }[] = JSON.parse(await mustRun(["tar", "-xOf", archive, "manifest.json"]));
+  return list.sort((a, b) => a.Config.localeCompare(b.Config));
 }
 
 async function member(archive: string, name: string): Promise<Record<string, unknown>> {

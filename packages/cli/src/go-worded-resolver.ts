@@ -13,7 +13,7 @@ export interface GoWordsOptions {
 
 /**
  * The same resolver, failing in the Go tool's words: `failed to resolve reference "…": …` first, and no class words
- * after what a registry or the network said, unless it is `not found`.
+ * after what a registry or the network said; `not found` is in the text where it belongs.
  */
 export function withGoWords(resolver: Resolver, { hint, settled }: GoWordsOptions): Resolver {
   const plain = (error: unknown) => reworded(error, hint);
@@ -55,7 +55,7 @@ export function withGoWords(resolver: Resolver, { hint, settled }: GoWordsOption
 }
 
 function reworded(error: unknown, hint: RefusalHint): unknown {
-  if (!(error instanceof ContainerdError) || error.code === "not_found") return error;
+  if (!(error instanceof ContainerdError)) return error;
   const fix = error.code === "unauthenticated" ? (hint() ?? error.fix) : error.fix;
   return withoutClass(fix === undefined ? error : new ContainerdError({ ...partsOf(error), fix }));
 }

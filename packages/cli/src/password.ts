@@ -12,9 +12,10 @@ export async function readPassword({
   if (!stdin.isTerminal()) {
     throw fail("no password given and no terminal to ask for it", "write it as --user name:password");
   }
-  await stderr.write("Password: ");
+  // Before the question: a quick typist must not see his answer.
   process.stdin.setRawMode(true);
   try {
+    await stderr.write("Password: ");
     return await typedLine(stdin.chunks());
   } finally {
     process.stdin.setRawMode(false);

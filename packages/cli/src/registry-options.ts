@@ -50,8 +50,14 @@ function traceOf(
   return { trace: { ...(httpDump ? messages : {}), ...(httpTrace ? connections : {}) }, settled: () => last };
 }
 
-async function tlsOf({ skipVerify, tlscacert, tlscert, tlskey }: RegistryFlags): Promise<TlsOptions> {
+/** What can be said against the flags without a daemon. */
+export function checkRegistryFlags({ tlscert, tlskey }: RegistryFlags): void {
   if ((tlscert === "") !== (tlskey === "")) throw fail("flags --tlscert and --tlskey must be set together");
+}
+
+async function tlsOf(flags: RegistryFlags): Promise<TlsOptions> {
+  checkRegistryFlags(flags);
+  const { skipVerify, tlscacert, tlscert, tlskey } = flags;
   return {
     ...(skipVerify ? { skipVerify } : {}),
     ...(tlscacert === "" ? {} : { ca: [await readAuthorities(tlscacert)] }),

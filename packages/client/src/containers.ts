@@ -1,10 +1,9 @@
-import { ContainerdError, type containersV1, isJsonAny, type protobufAny, services } from "@ctr/api";
-import { encodeSpec, type Labels, parseSpec, SPEC_TYPE_URL, type Spec, type Timestamp } from "@ctr/oci";
+import { type protobufAny, services } from "@ctr/api";
+import type { Labels, Spec, Timestamp } from "@ctr/oci";
 import type { Client } from "./client.ts";
-import { Container } from "./container.ts";
+import type { Container } from "./container.ts";
 import type { CreateContainerOptions } from "./run.ts";
 import type { CallSettings } from "./settings.ts";
-import { timestampFromWire } from "./wire.ts";
 
 /** A container's metadata: what it is made from and how it is to run. The running thing is its task. */
 export interface ContainerRecord {
@@ -31,6 +30,8 @@ export type NewContainer = Pick<ContainerRecord, "id" | "runtime" | "spec"> &
 /** Fields an update may name: `labels`, `labels.<key>`, `spec`, `extensions`, `extensions.<key>`, `image`, `snapshotkey`. */
 export type ContainerUpdate = Pick<ContainerRecord, "id"> & Partial<Omit<NewContainer, "id">>;
 
+const loadWire = () => import("./container-wire.ts");
+
 /** Container records of a namespace. Engine reference: Containers service. */
 export class Containers {
   readonly #client: Client;
@@ -40,19 +41,23 @@ export class Containers {
   }
 
   async get(id: string, settings: CallSettings = {}): Promise<Container> {
-    return this.#open((await (await this.#service).get({ id }, this.#client.callOptions(settings))).container);
+    const { container } = await (await this.#service).get({ id }, this.#client.callOptions(settings));
+    return (await loadWire()).openContainer(this.#client, container);
   }
 
   /** Filter fields are `id`, `image`, `runtime.name` and `labels.*`. */
   async list(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Container[]> {
     const { containers } = await (await this.#service).list({ filters }, this.#client.callOptions(settings));
-    return containers.map((container) => this.#open(container));
+    const { openContainer } = await loadWire();
+    return containers.map((container) => openContainer(this.#client, container));
   }
 
   /** Stores a record as it is given; `createFromImage` makes snapshot and spec too. */
   async create(container: NewContainer, settings: CallSettings = {}): Promise<Container> {
+    const { openContainer, toWire } = await loadWire();
     const request = { container: toWire(container) };
-    return this.#open((await (await this.#service).create(request, this.#client.callOptions(settings))).container);
+    const answer = await (await this.#service).create(request, this.#client.callOptions(settings));
+    return openContainer(this.#client, answer.container);
   }
 
   /** A snapshot of the image, a spec from its config and your options, and the record that names both. */
@@ -63,8 +68,10 @@ export class Containers {
 
   /** Replaces the fields that `paths` name; without paths all of them. */
   async update(update: ContainerUpdate, paths: readonly string[], settings: CallSettings = {}): Promise<Container> {
+    const { openContainer, toWire } = await loadWire();
     const request = { container: toWire(update), updateMask: [...paths] };
-    return this.#open((await (await this.#service).update(request, this.#client.callOptions(settings))).container);
+    const answer = await (await this.#service).update(request, this.#client.callOptions(settings));
+    return openContainer(this.#client, answer.container);
   }
 
   /** Drops the record alone; `Container.delete` looks after task and snapshot too. */
@@ -72,45 +79,7 @@ export class Containers {
     await (await this.#service).delete({ id }, this.#client.callOptions(settings));
   }
 
-  #open(wire: containersV1.Container | undefined): Container {
-    if (wire !== undefined) return new Container(this.#client, fromWire(wire));
-    throw new ContainerdError({ code: "internal", what: "cannot read containers answer", why: "it has no container" });
-  }
-
   get #service() {
     return this.#client.service(services.containers);
   }
-}
-
-function toWire(container: ContainerUpdate) {
-  const { id, labels, image, runtime, spec, snapshotter, snapshotKey, extensions, sandboxId } = container;
-  return {
-    id,
-    labels,
-    image,
-    runtime,
-    spec: spec === undefined ? undefined : { typeUrl: SPEC_TYPE_URL, value: encodeSpec(spec) },
-    snapshotter,
-    snapshotKey,
-    extensions,
-    sandbox: sandboxId,
-  };
-}
-
-function fromWire(wire: containersV1.Container): ContainerRecord {
-  const { id, labels, image, spec, snapshotter, snapshotKey, extensions, sandbox } = wire;
-  return {
-    id,
-    labels,
-    image,
-    runtime: { name: wire.runtime?.name ?? "", options: wire.runtime?.options },
-    spec: spec !== undefined && isJsonAny(spec) ? parseSpec(spec.value) : undefined,
-    rawSpec: spec,
-    snapshotter,
-    snapshotKey,
-    extensions,
-    sandboxId: sandbox,
-    createdAt: timestampFromWire(wire.createdAt),
-    updatedAt: timestampFromWire(wire.updatedAt),
-  };
 }

@@ -1,28 +1,20 @@
 import { ContainerdError, hasCode, type imagesV1, services } from "@ctr/api";
-import {
-  chainIDs,
-  checkImage,
-  type Descriptor,
-  defaultPlatforms,
-  findConfig,
-  type Image,
-  type ImageCheck,
-  type ImageConfig,
-  type ImageStore,
-  imageSize,
-  isUnpacked,
-  type Labels,
-  type Platform,
-  type PlatformMatcher,
-  presentPlatforms,
-  readDiffIDs,
+import type {
+  Descriptor,
+  Image,
+  ImageCheck,
+  ImageConfig,
+  ImageStore,
+  Labels,
+  Platform,
+  PlatformMatcher,
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
 import type { ArchiveExportSettings, ArchiveImportSettings } from "./image-archive.ts";
 import type { Pulled, PullOptions } from "./image-pull.ts";
 import type { PushSettings } from "./image-push.ts";
 import type { UnpackedImage, UnpackSettings } from "./image-unpack.ts";
-import { type CallSettings, signalOf } from "./settings.ts";
+import type { CallSettings } from "./settings.ts";
 import { descriptorFromWire, descriptorToWire, timestampFromWire } from "./wire.ts";
 
 export interface NewImage {
@@ -145,21 +137,19 @@ export class Images implements ImageStore {
 
   /** The name of the snapshot that holds the whole unpacked image. */
   async chainID(image: string | Descriptor, settings: PlatformSettings = {}): Promise<string> {
-    const target = await this.#target(image, settings);
-    const diffIDs = await readDiffIDs(this.#client.content, target, this.#options(settings));
-    return chainIDs(diffIDs).at(-1) ?? "";
+    const { imageChainID } = await import("./image-content.ts");
+    return imageChainID(this.#client, await this.#target(image, settings), settings);
   }
 
   async isUnpacked(image: string | Descriptor, settings: SnapshotterSettings = {}): Promise<boolean> {
-    const target = await this.#target(image, settings);
-    const options = this.#options(settings);
-    const top = chainIDs(await readDiffIDs(this.#client.content, target, options)).at(-1);
-    return top !== undefined && isUnpacked(this.#client.snapshots(settings.snapshotter), top, options);
+    const { imageIsUnpacked } = await import("./image-content.ts");
+    return imageIsUnpacked(this.#client, await this.#target(image, settings), settings);
   }
 
   /** What the image needs and what of it is there. */
   async check(image: string | Descriptor, settings: PlatformSettings = {}): Promise<ImageCheck> {
-    return checkImage(this.#client.content, await this.#target(image, settings), this.#options(settings));
+    const { checkImageContent } = await import("./image-content.ts");
+    return checkImageContent(this.#client, await this.#target(image, settings), settings);
   }
 
   /** Bytes by the image's descriptors: index, manifest, config and layers. */
@@ -167,13 +157,14 @@ export class Images implements ImageStore {
     image: string | Descriptor,
     settings: PlatformSettings = {},
   ): Promise<{ readonly size: bigint; readonly fault: unknown }> {
-    return imageSize(this.#client.content, await this.#target(image, settings), this.#options(settings));
+    const { imageContentSize } = await import("./image-content.ts");
+    return imageContentSize(this.#client, await this.#target(image, settings), settings);
   }
 
   /** Platforms whose manifest and config are there. */
   async platforms(image: string | Descriptor, settings: CallSettings = {}): Promise<readonly Platform[]> {
-    const target = await this.#target(image, settings);
-    return presentPlatforms(this.#client.content, target, { signal: signalOf(settings) });
+    const { imagePlatforms } = await import("./image-content.ts");
+    return imagePlatforms(this.#client, await this.#target(image, settings), settings);
   }
 
   /** The configuration of the manifest that fits best, with its descriptor. */
@@ -181,15 +172,12 @@ export class Images implements ImageStore {
     image: string | Descriptor,
     settings: PlatformSettings = {},
   ): Promise<{ readonly descriptor: Descriptor; readonly config: ImageConfig }> {
-    return findConfig(this.#client.content, await this.#target(image, settings), this.#options(settings));
+    const { imageConfig } = await import("./image-content.ts");
+    return imageConfig(this.#client, await this.#target(image, settings), settings);
   }
 
   async #target(image: string | Descriptor, settings: CallSettings): Promise<Descriptor> {
     return typeof image === "string" ? (await this.get(image, settings)).target : image;
-  }
-
-  #options(settings: PlatformSettings): { readonly signal: AbortSignal; readonly matcher: PlatformMatcher } {
-    return { signal: signalOf(settings), matcher: settings.matcher ?? defaultPlatforms() };
   }
 
   get #service() {

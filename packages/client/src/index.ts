@@ -49,6 +49,7 @@ export type {
 } from "./tasks.ts";
 export type {
   ExportStreamOptions,
+  HttpLog,
   ImportStreamOptions,
   RegistryCredentials,
   RegistrySource,

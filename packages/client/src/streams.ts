@@ -37,27 +37,35 @@ export class Streams {
     const [{ encodeAny }, service] = await Promise.all([loadAnyCodecs(), this.#client.service(services.streaming)]);
     const answers = service.stream(requests, options);
     const responses = answers[Symbol.asyncIterator]();
+    const end = () => {
+      requests.end();
+      cancel.abort();
+    };
     requests.push(encodeAny("containerd.services.streaming.v1.StreamInit", { id }));
-    const { done } = await responses.next();
-    if (done === true) {
-      throw new ContainerdError({
-        code: "unavailable",
-        what: "cannot open stream",
-        where: { id },
-        why: "it ended at once",
-      });
-    }
+    await acknowledged(responses, id).catch((error: unknown) => {
+      end();
+      throw error;
+    });
     return {
       id,
       send: (message) => requests.push(message),
       messages: messagesUntil(responses, cancel.signal),
       finish: () => requests.end(),
-      async [Symbol.asyncDispose]() {
-        requests.end();
-        cancel.abort();
-      },
+      [Symbol.asyncDispose]: async () => end(),
     };
   }
+}
+
+/** The daemon's first message says that it knows the id. */
+async function acknowledged(responses: AsyncIterator<protobufAny.Any>, id: string): Promise<void> {
+  const { done } = await responses.next();
+  if (done !== true) return;
+  throw new ContainerdError({
+    code: "unavailable",
+    what: "cannot open stream",
+    where: { id },
+    why: "it ended at once",
+  });
 }
 
 /** Our own ending of the stream is an end, not an error. */
@@ -76,23 +84,24 @@ async function* messagesUntil(
   }
 }
 
-/** Sends bytes as the daemon's window allows, then ends the sending side. */
+/**
+ * Sends bytes as the daemon's window allows, then ends the sending side and waits until the daemon lets go. Returns
+ * early when the daemon wants no more; the call beside the stream says why. Throws only what `chunks` throws, and then
+ * without ending the stream: to the daemon an end would mean that it has everything, so dispose of the stream instead.
+ */
 export async function sendBytes(stream: DaemonStream, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   const { encodeAny } = await loadAnyCodecs();
   const window = new SendWindow();
   const listening = listen(stream, window);
-  try {
-    for await (const chunk of chunks) {
-      for (let start = 0; start < chunk.byteLength; ) {
-        const length = await window.take(Math.min(DATA_BYTES, chunk.byteLength - start));
-        if (length === 0) return;
-        stream.send(encodeAny("containerd.types.transfer.Data", { data: chunk.slice(start, start + length) }));
-        start += length;
-      }
+  for await (const chunk of chunks) {
+    for (let start = 0; start < chunk.byteLength; ) {
+      const length = await window.take(Math.min(DATA_BYTES, chunk.byteLength - start));
+      if (length === 0) return;
+      stream.send(encodeAny("containerd.types.transfer.Data", { data: chunk.slice(start, start + length) }));
+      start += length;
     }
-  } finally {
-    stream.finish();
   }
+  stream.finish();
   await listening;
 }
 
@@ -144,12 +153,15 @@ class SendWindow {
   }
 }
 
+/** Never throws: a stream that broke takes no more bytes, and the call beside it fails too. */
 async function listen(stream: DaemonStream, window: SendWindow): Promise<void> {
   const { decodeAnyAs } = await loadAnyCodecs();
   try {
     for await (const message of stream.messages) {
       window.add(decodeAnyAs(message, "containerd.types.transfer.WindowUpdate")?.update ?? 0);
     }
+  } catch {
+    // See above.
   } finally {
     window.close();
   }

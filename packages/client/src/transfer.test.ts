@@ -98,7 +98,7 @@ test("pull() answers the daemon's question for credentials, and tells its progre
       },
     },
     { name: "r.example/x:1", unpacks: [{ platform: { os: "linux", architecture: "amd64" }, snapshotter: "native" }] },
-    { onProgress: (event) => events.push(event) },
+    { onProgress: (event) => void events.push(event) },
   );
   expect(asked).toEqual(["r.example"]);
   expect(events).toMatchObject([{ event: "saved", name: "r.example/x:1", descriptor: target }]);

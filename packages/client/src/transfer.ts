@@ -23,7 +23,8 @@ export interface TransferProgress {
 }
 
 export interface TransferSettings extends CallSettings {
-  readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
+  /** What it returns is awaited before the next message; what it throws ends the transfer. */
+  readonly onProgress?: ((progress: TransferProgress) => unknown) | undefined;
 }
 
 /** What a registry is given when it asks who we are. */
@@ -43,6 +44,18 @@ export interface RegistrySource {
   readonly headers?: Labels | undefined;
   /** `http` for registries without TLS. */
   readonly defaultScheme?: string | undefined;
+  /** containerd 2.2 and later; older ones write nothing. */
+  readonly httpLog?: HttpLog | undefined;
+}
+
+/** What the daemon's own HTTP client tells of its requests. */
+export interface HttpLog {
+  /** Every request and response, headers and bodies. */
+  readonly dump: boolean;
+  /** Connections and name look-ups. */
+  readonly trace: boolean;
+  /** Takes the text as it comes, cut anywhere. */
+  write(text: Uint8Array): void | Promise<void>;
 }
 
 /** Which images of the daemon's store, and how they are recorded. */
@@ -68,6 +81,9 @@ export interface ExportStreamOptions {
   readonly skipNonDistributable?: boolean;
 }
 
+/** How long what a stream still has to tell is waited for once its transfer is over; daemons end it at once. */
+const GRACE_MS = 1000;
+
 /** The daemon moves images itself: containerd 1.7 and later. Unverified against 2.x. */
 export class Transfer {
   readonly #client: Client;
@@ -78,30 +94,33 @@ export class Transfer {
 
   /** Registry to store. */
   async pull(source: RegistrySource, store: StoreSide, settings: TransferSettings = {}): Promise<void> {
-    await this.#withRegistry(source, settings, async (registry) =>
-      this.run(registry, await storeToAny(store), settings),
+    using whole = openWhole(settings);
+    await this.#withRegistry(source, whole.settings, async (registry) =>
+      this.run(registry, await storeToAny(store), whole.settings),
     );
   }
 
   /** Store to registry. */
   async push(store: StoreSide, destination: RegistrySource, settings: TransferSettings = {}): Promise<void> {
-    await this.#withRegistry(destination, settings, async (registry) =>
-      this.run(await storeToAny(store), registry, settings),
+    using whole = openWhole(settings);
+    await this.#withRegistry(destination, whole.settings, async (registry) =>
+      this.run(await storeToAny(store), registry, whole.settings),
     );
   }
 
-  /** Archive to store. */
+  /** Archive to store. What reading the archive throws cancels the transfer: nothing of it is recorded. */
   async importArchive(
     archive: AsyncIterable<Uint8Array>,
     store: StoreSide,
     settings: TransferSettings & ImportStreamOptions = {},
   ): Promise<void> {
-    await using stream = await this.#client.streams.open("import", settings);
+    using whole = openWhole(settings);
+    await using stream = await this.#client.streams.open("import", whole.settings);
     const { mediaType = "", forceCompress = false } = settings;
     const source = { stream: stream.id, mediaType, forceCompress };
     const { encodeAny } = await loadAnyCodecs();
     const any = encodeAny("containerd.types.transfer.ImageImportStream", source);
-    await Promise.all([sendBytes(stream, archive), this.run(any, await storeToAny(store), settings)]);
+    await besides(this.run(any, await storeToAny(store), whole.settings), sendBytes(stream, archive));
   }
 
   /** Store to archive; the call's own failure surfaces where the bytes end. */
@@ -109,7 +128,8 @@ export class Transfer {
     store: StoreSide,
     settings: TransferSettings & ExportStreamOptions = {},
   ): AsyncIterable<Uint8Array> {
-    await using stream = await this.#client.streams.open("export", settings);
+    using whole = openWhole(settings);
+    await using stream = await this.#client.streams.open("export", whole.settings);
     const { encodeAny } = await loadAnyCodecs();
     const destination = encodeAny("containerd.types.transfer.ImageExportStream", {
       stream: stream.id,
@@ -118,14 +138,14 @@ export class Transfer {
       skipCompatibilityManifest: settings.skipCompatibilityManifest ?? false,
       skipNonDistributable: settings.skipNonDistributable ?? false,
     });
-    const running = this.run(await storeToAny(store), destination, settings).finally(() => stream.finish());
-    // Awaited below; until then its failure must not count as unhandled.
-    running.catch(() => undefined);
+    const running = this.run(await storeToAny(store), destination, whole.settings);
+    // A daemon that fails before its first byte leaves the stream open. Awaited below; until then no failure is lost.
+    running.catch(() => stream[Symbol.asyncDispose]());
     yield* receiveBytes(stream);
     await running;
   }
 
-  /** The target of one image recorded under another name as well. */
+  /** The target of one image recorded under another name as well; a record of that name is replaced. */
   async tag(from: string, to: StoreSide, settings: TransferSettings = {}): Promise<void> {
     await this.run(await storeToAny({ name: from }), await storeToAny(to), settings);
   }
@@ -137,15 +157,18 @@ export class Transfer {
       await (await this.#service).transfer({ source, destination }, this.#client.callOptions(settings));
       return;
     }
-    await using stream = await this.#client.streams.open("progress", settings);
+    using whole = openWhole(settings);
+    await using stream = await this.#client.streams.open("progress", whole.settings);
+    const service = await this.#service;
     const told = tellProgress(stream, onProgress);
-    const options = { progressStream: stream.id };
+    const request = { source, destination, options: { progressStream: stream.id } };
     try {
-      await (await this.#service).transfer({ source, destination, options }, this.#client.callOptions(settings));
-      await told;
+      await besides(service.transfer(request, this.#client.callOptions(whole.settings)), told);
+      await within(GRACE_MS, told);
     } finally {
       await stream[Symbol.asyncDispose]();
-      await told;
+      // Nothing is told once this call has ended. Its failure, if any, has been thrown above.
+      await told.catch(() => undefined);
     }
   }
 
@@ -155,27 +178,66 @@ export class Transfer {
     settings: CallSettings,
     work: (registry: protobufAny.Any) => Promise<void>,
   ): Promise<void> {
-    const signal = signalOf(settings);
-    await using stream = await this.#client.streams.open("creds", { signal });
-    const answering = answerCredentials(stream, source);
-    const [{ encodeAny }, { HTTPDebug }] = await Promise.all([loadAnyCodecs(), loadTransferRegistry()]);
+    await using credentials = await this.#client.streams.open("creds", settings);
+    const { httpLog } = source;
+    await using logs = httpLog && (await this.#client.streams.open("http-debug-logs", settings));
+    const { encodeAny } = await loadAnyCodecs();
+    const httpDebug = await httpDebugToWire(httpLog);
+    const logged = httpLog && logs ? relay(logs, httpLog) : Promise.resolve();
     const any = encodeAny("containerd.types.transfer.OCIRegistry", {
       reference: source.reference,
       resolver: {
-        authStream: stream.id,
+        authStream: credentials.id,
         headers: { ...source.headers },
         hostDir: source.hostsDir ?? "",
         defaultScheme: source.defaultScheme ?? "",
-        httpDebug: HTTPDebug.DISABLED,
-        logsStream: "",
+        httpDebug,
+        logsStream: logs?.id ?? "",
       },
     });
-    await Promise.race([work(any), answering.then(() => new Promise<never>(() => undefined))]);
+    await besides(work(any), answerCredentials(credentials, source), logged);
+    await within(GRACE_MS, logged);
   }
 
   get #service() {
     return this.#client.service(services.transfer);
   }
+}
+
+interface Whole extends Disposable {
+  /** The caller's settings, under a signal that also ends with the whole. */
+  readonly settings: TransferSettings;
+}
+
+/** A transfer and its streams are one: disposing cancels what is still under way. */
+function openWhole(settings: TransferSettings): Whole {
+  const end = new AbortController();
+  const signal = AbortSignal.any([signalOf(settings), end.signal]);
+  return { settings: { ...settings, signal }, [Symbol.dispose]: () => end.abort() };
+}
+
+/** What `main` comes to, unless something beside it fails first. */
+function besides<T>(main: Promise<T>, ...others: readonly Promise<void>[]): Promise<T> {
+  return Promise.race([main, ...others.map((other) => other.then(() => main))]);
+}
+
+/** Waits for `work`, but not for ever. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+async function relay(stream: DaemonStream, log: HttpLog): Promise<void> {
+  for await (const text of receiveBytes(stream)) await log.write(text);
+}
+
+async function httpDebugToWire(log: HttpLog | undefined) {
+  const { HTTPDebug } = await loadTransferRegistry();
+  if (log?.dump === true) return log.trace ? HTTPDebug.BOTH : HTTPDebug.DEBUG;
+  return log?.trace === true ? HTTPDebug.TRACE : HTTPDebug.DISABLED;
 }
 
 async function tellProgress(stream: DaemonStream, tell: (progress: TransferProgress) => void): Promise<void> {

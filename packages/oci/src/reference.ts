@@ -54,7 +54,7 @@ export function splitObject(object: string): { readonly tag: string; readonly di
 function badReference(text: string, why: string): ContainerdError {
   return new ContainerdError({
     code: "invalid_argument",
-    what: `failed to resolve reference ${JSON.stringify(text)}`,
+    what: `cannot read reference ${JSON.stringify(text)}`,
     why,
     fix: "write it in full, as docker.io/library/alpine:latest",
   });

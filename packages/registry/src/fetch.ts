@@ -1,4 +1,4 @@
-import { ContainerdError } from "@ctr/api";
+import { ContainerdError, hasCode } from "@ctr/api";
 import { type Descriptor, isIndexType, isManifestType, type Reference } from "@ctr/oci";
 import { apiUrl, repositoryScope } from "./api-url.ts";
 import type { HostClient } from "./host-client.ts";
@@ -48,7 +48,7 @@ export async function* fetchBlob(
       if (offset === (options.offset ?? 0n) && !(error instanceof ContainerdError && error.code === "data_loss"))
         throw error;
       const waitMs = resumeReadAfter(error, ++stalled);
-      if (waitMs === undefined) throw error;
+      if (waitMs === undefined) throw endedEarly(error, descriptor, offset);
       await registry.clock.sleep(waitMs, options.signal);
     }
   }
@@ -95,6 +95,20 @@ function shortBody(descriptor: Descriptor, offset: bigint): ContainerdError {
     what: "cannot fetch blob",
     where: { digest: descriptor.digest },
     why,
+  });
+}
+
+/** What is told once a read has been resumed in vain; errors that no try could mend pass. */
+function endedEarly(error: unknown, descriptor: Descriptor, offset: bigint): unknown {
+  if (!hasCode(error, "unavailable", "deadline_exceeded", "data_loss")) return error;
+  const last = error.why === "" ? error.what : error.why;
+  return new ContainerdError({
+    code: error.code,
+    what: "cannot fetch blob",
+    where: { digest: descriptor.digest },
+    why: `the connection ended after ${offset} of ${descriptor.size} bytes, however often it was resumed: ${last}`,
+    fix: "pull again: what has arrived is kept and not fetched twice",
+    cause: error,
   });
 }
 

@@ -39,7 +39,7 @@ type Answer =
 /** Asks each host in turn what the reference stands for. */
 export async function resolveReference(registry: Registry, text: string, signal: AbortSignal): Promise<Resolved> {
   const reference = parseReference(text);
-  const question = readObject(reference, text);
+  const question = readObject(reference);
   const clients = await registry.clients(reference, question.digest === undefined ? ["pull", "resolve"] : ["pull"]);
   const paths = question.digest === undefined ? ["manifests"] : ["manifests", "blobs"];
   let failure: unknown;
@@ -65,10 +65,10 @@ interface Question {
   readonly digest: Digest | undefined;
 }
 
-function readObject(reference: Reference, text: string): Question {
+function readObject(reference: Reference): Question {
   if (reference.object === "") {
     const fix = "write it in full, as docker.io/library/alpine:latest";
-    throw new ContainerdError({ code: "invalid_argument", what: "object required", where: { reference: text }, fix });
+    throw new ContainerdError({ code: "invalid_argument", what: "object required", fix });
   }
   const { tag, digest } = splitObject(reference.object);
   if (digest === "") return { object: tag, digest: undefined };

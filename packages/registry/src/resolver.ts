@@ -86,11 +86,12 @@ function openRegistry(options: ResolverOptions): Registry {
   const hosts = options.hosts ?? openHostSource();
   const userAgent = options.userAgent ?? DEFAULT_USER_AGENT;
   const env = options.env === undefined ? {} : { env: options.env };
+  const told = options.trace === undefined ? {} : { trace: options.trace };
   const wrap = (transport: HttpTransport) =>
     options.trace === undefined ? transport : traceTransport(transport, options.trace);
   const transport = (host: RegistryHost) => {
     const dial = host.dialTimeoutMs === undefined ? {} : { dialTimeoutMs: host.dialTimeoutMs };
-    return wrap(openTransport({ tls: host.tls, ...dial, ...env }));
+    return wrap(openTransport({ tls: host.tls, ...dial, ...env, ...told }));
   };
   const credentials = options.credentials ?? anonymous;
   const known = new Map<string, HostClient>();
@@ -102,7 +103,7 @@ function openRegistry(options: ResolverOptions): Registry {
   return {
     clock,
     userAgent,
-    foreign: wrap(openTransport(env)),
+    foreign: wrap(openTransport({ ...env, ...told })),
     async clients(reference, wanted) {
       const all = await hosts(referenceHost(reference));
       const able = all.filter((host) => wanted.every((capability) => host.capabilities.has(capability)));

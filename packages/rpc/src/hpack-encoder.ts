@@ -1,7 +1,8 @@
 import { encodeInteger } from "./hpack-integer.ts";
 import { type HeaderField, staticTable } from "./hpack-table.ts";
 
-let staticIndex: Map<string, number> | undefined;
+/** The first index of each name of the static table; made at the first block. */
+let firstIndexes: Map<string, number> | undefined;
 
 /**
  * A header block in RFC 7541's form, from the static table and literals that are never added to the peer's dynamic
@@ -15,13 +16,13 @@ export function encodeHeaders(fields: Iterable<HeaderField>): Uint8Array {
 }
 
 function encodeField(out: number[], name: string, value: string): void {
-  staticIndex ??= indexStaticTable();
-  const whole = staticIndex.get(`${name}\n${value}`);
-  if (whole !== undefined) {
+  firstIndexes ??= indexNames();
+  const nameIndex = firstIndexes.get(name) ?? 0;
+  const whole = nameIndex === 0 ? 0 : wholeIndex(nameIndex, name, value);
+  if (whole !== 0) {
     encodeInteger(out, 0x80, 7, whole);
     return;
   }
-  const nameIndex = staticIndex.get(name) ?? 0;
   encodeInteger(out, 0, 4, nameIndex);
   if (nameIndex === 0) encodeString(out, name);
   encodeString(out, value);
@@ -32,12 +33,17 @@ function encodeString(out: number[], text: string): void {
   for (let i = 0; i < text.length; i++) out.push(text.charCodeAt(i) & 0xff);
 }
 
-/** Name alone and name with value, to the lowest index of each. */
-function indexStaticTable(): Map<string, number> {
-  const index = new Map<string, number>();
-  staticTable.forEach(([name, value], at) => {
-    if (!index.has(name)) index.set(name, at + 1);
-    if (value !== "") index.set(`${name}\n${value}`, at + 1);
-  });
-  return index;
+/** The index of name and value together, 0 for none: the entries of one name follow each other. */
+function wholeIndex(first: number, name: string, value: string): number {
+  for (let index = first; ; index++) {
+    const entry = staticTable[index - 1];
+    if (entry?.[0] !== name) return 0;
+    if (entry[1] === value && value !== "") return index;
+  }
+}
+
+function indexNames(): Map<string, number> {
+  const indexes = new Map<string, number>();
+  for (let index = staticTable.length; index > 0; index--) indexes.set(staticTable[index - 1]?.[0] ?? "", index);
+  return indexes;
 }

@@ -55,9 +55,14 @@ function follow(lines: Map<string, ProgressLine>, event: TransferEvent, verb: st
   }
   const { ref, descriptor } = event;
   const total = descriptor.size;
-  const status = event.kind === "transferring" ? verb : event.kind;
+  const status = event.kind === "transferring" ? verb : settledWord(event.kind, verb);
   const offset = event.kind === "transferring" ? event.offset : event.kind === "done" ? total : 0n;
   lines.set(ref, { name: ref, status, offset, total });
+}
+
+/** What the registry had before is `done`, too: a push tells what is there in the end. */
+function settledWord(kind: string, verb: string): string {
+  return kind === "exists" && verb === "uploading" ? "done" : kind;
 }
 
 function settled(line: ProgressLine): ProgressLine {

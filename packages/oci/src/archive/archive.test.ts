@@ -117,6 +117,37 @@ test("importArchive() brings back what exportArchive() wrote", async () => {
   });
 });
 
+test("importArchive() takes an archive a second time, whose index is there already", async () => {
+  const store = new MemoryContentStore();
+  const archive = () => exportArchive(openStore(), [{ name: "a.example/b:1", target: index }], { signal, matcher });
+  const first = await importArchive(store, archive(), { signal, matcher, naming });
+  const second = await importArchive(store, archive(), { signal, matcher, naming });
+  expect(second).toEqual(first);
+});
+
+test("importArchive() does without what runs here too, but less well, and without nothing else", async () => {
+  const lesser = buildImage([encode("386")], parsePlatform("linux/386"));
+  const both = buildIndex([lesser, image]);
+  const archive = (missing: ReadonlySet<string>) => {
+    const members = [...both.blobs].filter(([digest]) => !missing.has(digest));
+    const entry = { mediaType: both.index.mediaType, digest: both.index.digest, size: Number(both.index.size) };
+    return writeTar([
+      ...members.map(([digest, bytes]) => file(blobName(digest), bytes)),
+      file("index.json", encodeGoJson({ schemaVersion: 2, manifests: [entry] })),
+      file("oci-layout", encode(`{"imageLayoutVersion":"1.0.0"}`)),
+    ]);
+  };
+  const load = async (missing: readonly string[], platforms = onlyPlatform(amd64)) => {
+    const store = new MemoryContentStore();
+    await importArchive(store, archive(new Set(missing)), { signal, matcher: platforms, naming });
+    return Object.keys(store.blobs.get(both.index.digest)?.labels ?? {});
+  };
+  expect(await load([])).toHaveLength(2);
+  expect(await load([lesser.manifest.digest])).toHaveLength(1);
+  await expect(load([image.manifest.digest])).rejects.toThrow(`${image.manifest.digest}: not found`);
+  await expect(load([lesser.manifest.digest], allPlatforms)).rejects.toThrow(`${lesser.manifest.digest}: not found`);
+});
+
 const config = image.blobs.get(image.config.digest) ?? new Uint8Array();
 const dockerList = encodeGoJson([
   { Config: "c.json", RepoTags: ["busy:1", "me/app"], Layers: ["1/layer.tar", "2/layer.tar"] },

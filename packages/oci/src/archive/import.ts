@@ -4,6 +4,7 @@ import type { Cancel, ContentStore } from "../content.ts";
 import type { Descriptor } from "../descriptor.ts";
 import { type ChildLabel, setGcReferences } from "../gc-labels.ts";
 import { filterPlatforms, readChildren, walkGraph } from "../graph.ts";
+import { isPresent } from "../image-graph.ts";
 import { JsonReader, parseJsonObject } from "../json-reader.ts";
 import { parseIndex } from "../manifest.ts";
 import { mediaTypes } from "../media-type.ts";
@@ -77,7 +78,7 @@ async function labelGraph(store: ContentStore, index: Descriptor, options: Impor
   let found = false;
   await walkGraph(index, async (parent) => {
     const all = await readChildren(store, parent, options);
-    const children = filterPlatforms(all, options.matcher);
+    const children = await leaveOutMissing(store, filterPlatforms(all, options.matcher), options);
     const labelOf = options.childLabel === undefined ? {} : { labelOf: options.childLabel };
     await setGcReferences(store, { parent, children, ...labelOf }, { signal: options.signal });
     found ||= children.length > 0;
@@ -87,6 +88,24 @@ async function labelGraph(store: ContentStore, index: Descriptor, options: Impor
     const fix = "--all-platforms imports what this machine cannot run";
     throw new ContainerdError({ code: "not_found", what: "image might be filtered out", fix });
   }
+}
+
+/**
+ * An archive made for one platform carries an index that names others: what this machine could run as well, but not as
+ * well as what is there (386 beside amd64), may be missing.
+ */
+async function leaveOutMissing(
+  store: ContentStore,
+  children: readonly Descriptor[],
+  options: ImportOptions & Cancel,
+): Promise<readonly Descriptor[]> {
+  const manifests = children.filter(({ platform }) => platform !== undefined);
+  if (manifests.length < 2) return children;
+  const here = new Set<Descriptor>();
+  for (const child of manifests) if (await isPresent(store, child.digest, options)) here.add(child);
+  const isBeaten = ({ platform }: Descriptor) =>
+    [...here].some((other) => platform && other.platform && options.matcher.compare(other.platform, platform) < 0);
+  return children.filter((child) => child.platform === undefined || here.has(child) || !isBeaten(child));
 }
 
 function unrecognized(what: string): ContainerdError {

@@ -79,26 +79,30 @@ async function storeMember(
 ): Promise<StoredMember> {
   const { entry, name } = member;
   const { signal } = options;
-  const expected = digestOfName(name);
-  const digester = openDigester();
+  let digest = digestOfName(name);
   try {
     await using writer = await openWriter(store, `tar-${name}`, {
       signal,
       size: entry.size,
-      ...(expected === undefined ? {} : { expected }),
+      ...(digest === undefined ? {} : { expected: digest }),
     });
     // A stream cannot be asked for its middle: an earlier try counts for nothing.
     if (writer.offset > 0n) await writer.truncate(0n, { signal });
+    const digester = openDigester();
     for await (const chunk of entry.body) {
       digester.update(chunk);
       await writer.write(chunk, { signal });
     }
-    const digest = expected ?? digester.digest();
-    await writer.commit({ size: entry.size, expected: digest }, { signal });
+    const expected = digest;
+    digest ??= digester.digest();
+    // containerd's service answers a commit that is the first to name a digest it has with `already exists` and leaves
+    // the blob to GC; one without a digest takes the blob under the lease.
+    await writer.commit({ size: entry.size, ...(expected === undefined ? {} : { expected }) }, { signal });
     return { digest, size: entry.size };
   } catch (error) {
-    if (!hasCode(error, "already_exists")) throw ingestFailed(name, error);
-    return { digest: expected ?? digester.digest(), size: entry.size };
+    // Told at the opening of a member named by its digest, or at the commit, when the digest is known as well.
+    if (digest !== undefined && hasCode(error, "already_exists")) return { digest, size: entry.size };
+    throw ingestFailed(name, error);
   }
 }
 

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { ContainerdError } from "@ctr/api";
 import { hostOf } from "./proxy.ts";
+import type { HttpTrace } from "./trace.ts";
 
 /** How a server proves itself, and we to it. PEM text. */
 export interface TlsOptions {
@@ -16,6 +17,7 @@ export interface SocketOptions {
   readonly tls: TlsOptions;
   readonly dialTimeoutMs: number;
   readonly proxy: URL | undefined;
+  readonly trace: HttpTrace | undefined;
 }
 
 /** Longest a TLS handshake may take, in milliseconds; as Go's default transport. */
@@ -33,9 +35,25 @@ export async function openSocket(url: URL, options: SocketOptions): Promise<Sock
 
 function dial(url: URL, options: SocketOptions): Promise<Socket> {
   const net = process.getBuiltinModule("node:net");
-  const socket = net.connect({ host: hostOf(url), port: portOf(url) });
+  const host = hostOf(url);
+  const socket = net.connect({ host, port: portOf(url) });
   socket.setNoDelay(true);
+  if (options.trace !== undefined) tellConnection(socket, net.isIP(host) === 0 ? host : undefined, options.trace);
   return settled(socket, "connect", { signal: options.signal, timeoutMs: options.dialTimeoutMs });
+}
+
+function tellConnection(socket: Socket, name: string | undefined, trace: HttpTrace): void {
+  if (name !== undefined) {
+    trace.onLookup?.(name);
+    socket.once("lookup", (error: Error | null, address: string) => {
+      if (error === null) trace.onLookedUp?.(address);
+      else trace.onLookupFailed?.(error.message);
+    });
+  }
+  socket.once("connect", () => {
+    const { remoteAddress = "", remotePort } = socket;
+    trace.onConnect?.(`${remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`);
+  });
 }
 
 function wrapTls(socket: Socket, url: URL, options: SocketOptions): Promise<Socket> {

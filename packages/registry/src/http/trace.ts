@@ -1,5 +1,6 @@
 import { redactUrl } from "./errors.ts";
 import type { HttpRequest, HttpResponse, HttpTransport } from "./message.ts";
+import { tellText } from "./trace-body.ts";
 
 /** Told of what goes over the wire; every line is safe to print. */
 export interface HttpTrace {
@@ -7,6 +8,15 @@ export interface HttpTrace {
   onRequest?(lines: readonly string[]): void;
   /** Status line and header fields of an answer, one line each. */
   onResponse?(lines: readonly string[]): void;
+  /** A request's or an answer's text, once it is over, one line each. Bytes of layers are not text. */
+  onBody?(lines: readonly string[]): void;
+  /** A host's name is looked up. */
+  onLookup?(host: string): void;
+  /** The address it has. */
+  onLookedUp?(address: string): void;
+  onLookupFailed?(why: string): void;
+  /** `address:port` of a server or proxy that is connected. */
+  onConnect?(address: string): void;
 }
 
 /** Fields whose value proves who is asking, or lets another ask in his name. */
@@ -17,11 +27,25 @@ export function traceTransport(transport: HttpTransport, trace: HttpTrace): Http
   return {
     async send(request, options) {
       trace.onRequest?.(requestLines(request));
-      const response = await transport.send(request, options);
+      const response = await transport.send(traceRequestBody(request, trace), options);
       trace.onResponse?.(responseLines(response));
-      return response;
+      const { onBody } = trace;
+      const type = response.headers.get("Content-Type");
+      if (onBody === undefined || request.method === "HEAD") return response;
+      const told = tellText(response.body, type, onBody);
+      // Member by member: a response's own members may be getters.
+      const { status, reason, headers, url } = response;
+      return { status, reason, headers, url, body: told, [Symbol.asyncDispose]: () => response[Symbol.asyncDispose]() };
     },
   };
+}
+
+function traceRequestBody(request: HttpRequest, { onBody }: HttpTrace): HttpRequest {
+  const { body } = request;
+  if (body === undefined || onBody === undefined) return request;
+  const field = Object.entries(request.headers).find(([name]) => name.toLowerCase() === "content-type")?.[1];
+  const type = typeof field === "string" ? field : "";
+  return { ...request, body: { length: body.length, open: () => tellText(body.open(), type, onBody) } };
 }
 
 function requestLines(request: HttpRequest): readonly string[] {
@@ -40,7 +64,8 @@ function responseLines(response: HttpResponse): readonly string[] {
 
 function fieldLine(name: string, value: string): string {
   const lower = name.toLowerCase();
-  if (secretFields.has(lower)) return `${name}: ${value.split(" ", 1)[0]} <redacted>`;
+  if (lower.endsWith("authorization")) return `${name}: ${value.split(" ", 1)[0]} <redacted>`;
+  if (secretFields.has(lower)) return `${name}: <redacted>`;
   if (lower === "location" && URL.canParse(value)) return `${name}: ${redactUrl(new URL(value))}`;
   return `${name}: ${value}`;
 }

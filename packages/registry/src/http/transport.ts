@@ -5,6 +5,7 @@ import { requestError } from "./errors.ts";
 import { type HttpRequest, type HttpResponse, type HttpTransport, ResponseHeaders } from "./message.ts";
 import { type Environment, proxyFor } from "./proxy.ts";
 import { openSocket, proxyAuthorization, type TlsOptions } from "./socket.ts";
+import type { HttpTrace } from "./trace.ts";
 
 export interface TransportOptions {
   readonly tls?: TlsOptions;
@@ -14,6 +15,8 @@ export interface TransportOptions {
   readonly idleTimeoutMs?: number;
   /** Where the proxy variables are read. */
   readonly env?: Environment;
+  /** Told of look-ups and connections. */
+  readonly trace?: HttpTrace;
 }
 
 const DIAL_TIMEOUT_MS = 30_000;
@@ -34,7 +37,8 @@ async function send(request: HttpRequest, options: TransportOptions, signal: Abo
   const proxy = proxyFor(request.url, options.env ?? process.env);
   try {
     const dialTimeoutMs = options.dialTimeoutMs ?? DIAL_TIMEOUT_MS;
-    const socket = await openSocket(request.url, { signal, proxy, dialTimeoutMs, tls: options.tls ?? {} });
+    const { tls = {}, trace } = options;
+    const socket = await openSocket(request.url, { signal, proxy, dialTimeoutMs, tls, trace });
     const message = await exchange(request, { socket, proxy, signal });
     return toResponse(request, message, { signal, idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS });
   } catch (error) {

@@ -1,15 +1,24 @@
 import { anyPlatform, hostPlatform, onlyStrictPlatform, parsePlatform } from "@ctr/oci";
 import { defineCommand } from "../../command.ts";
 import { fail } from "../../errors.ts";
+import type { Output } from "../../streams.ts";
 import type { exportImages } from "../../table/images.ts";
+import { usesTransfer } from "../../transfer/choice.ts";
 
 /** `ctr images export OUT IMAGE…`: an archive, to a file or (`-`) to stdout. */
 export const exportCommand = defineCommand<typeof exportImages>({
-  async run({ args: [out = "", ...names], flags, stdout, connect, signal }) {
+  async run(context) {
+    const { args, flags, stdout, connect, signal } = context;
+    const [out = "", ...names] = args;
     if (out === "" || names.length === 0) {
       throw fail("please provide both an output filename and an image reference to export");
     }
     const client = await connect();
+    const write = (archive: AsyncIterable<Uint8Array>) =>
+      out === "-" ? writeAll(stdout, archive) : writeFile(out, archive);
+    if (await usesTransfer(client, context)) {
+      return (await import("../../transfer/export.ts")).exportByTransfer(client, context, write);
+    }
     const platforms = flags.platform.map(parsePlatform);
     const archive = client.images.exportArchive(names, {
       signal,
@@ -18,10 +27,13 @@ export const exportCommand = defineCommand<typeof exportImages>({
       skipDockerManifest: flags.skipManifestJson,
       skipNonDistributable: flags.skipNonDistributable,
     });
-    if (out === "-") for await (const chunk of archive) await stdout.write(chunk);
-    else await writeFile(out, archive);
+    await write(archive);
   },
 });
+
+async function writeAll(stdout: Output, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of chunks) await stdout.write(chunk);
+}
 
 async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   const { open } = await import("node:fs/promises");
@@ -30,5 +42,11 @@ async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promi
     const why = code === "ENOENT" ? "no such file or directory" : code === "EACCES" ? "permission denied" : code;
     throw fail(`open ${path}: ${why}`);
   });
-  for await (const chunk of chunks) await file.writeFile(chunk);
+  try {
+    for await (const chunk of chunks) await file.writeFile(chunk);
+  } catch (error) {
+    // Nobody must take the beginning of an archive for one; what is no regular file cannot be cut.
+    await file.truncate().catch(() => undefined);
+    throw error;
+  }
 }

@@ -14,6 +14,7 @@ import { fail, withoutClass } from "../../errors.ts";
 import { parseLabels } from "../../labels.ts";
 import { abortOnInterrupt } from "../../signals.ts";
 import type { importImages } from "../../table/images.ts";
+import { usesTransfer } from "../../transfer/choice.ts";
 
 type Context = CommandContext<(typeof importImages)["flags"]>;
 
@@ -21,8 +22,13 @@ type Context = CommandContext<(typeof importImages)["flags"]>;
 export const importCommand = defineCommand<typeof importImages>({
   async run(context) {
     const { args, flags, stdout, connect } = context;
-    checkFlags(flags);
     const client = await connect();
+    if (await usesTransfer(client, context)) {
+      return (await import("../../transfer/import.ts")).importByTransfer(client, context, () =>
+        openArchive(args[0] ?? "", context),
+      );
+    }
+    checkFlags(flags);
     using interrupt = abortOnInterrupt(context.signal);
     const { signal } = interrupt;
     await using lease = await client.leases.hold({ signal });

@@ -8,9 +8,10 @@ import { formatGoDuration } from "../../go-duration.ts";
 import { parseLabels } from "../../labels.ts";
 import { choosePlatforms } from "../../platform-choice.ts";
 import { openLocalProgress } from "../../progress/local.ts";
-import { resolverOf } from "../../registry-options.ts";
+import { checkRegistryFlags, resolverOf } from "../../registry-options.ts";
 import { abortOnInterrupt } from "../../signals.ts";
 import type { pull } from "../../table/images.ts";
+import { usesTransfer } from "../../transfer/choice.ts";
 
 type Context = CommandContext<(typeof pull)["flags"]>;
 
@@ -20,8 +21,12 @@ export const pullCommand = defineCommand<typeof pull>({
     const { args, flags, connect } = context;
     const [reference = ""] = args;
     if (reference === "") throw fail("please provide an image reference to pull");
-    const resolver = await resolverOf(flags, context);
+    checkRegistryFlags(flags);
     const client = await connect();
+    if (await usesTransfer(client, context)) {
+      return (await import("../../transfer/pull.ts")).pullByTransfer(client, context);
+    }
+    const resolver = await resolverOf(flags, context);
     using interrupt = abortOnInterrupt(context.signal);
     await using lease = await client.leases.hold({ signal: interrupt.signal });
     const image = await fetchImage(lease.client, { context, resolver, reference, signal: interrupt.signal });

@@ -1,11 +1,13 @@
 import type { Client } from "@ctr/client";
-import { type Descriptor, findManifest, isDigest, onlyPlatform, parsePlatform } from "@ctr/oci";
+import { type Descriptor, type Digest, findManifest, onlyPlatform, parsePlatform } from "@ctr/oci";
 import { type CommandContext, defineCommand } from "../../command.ts";
+import { digestArgument } from "../../content-arguments.ts";
 import { fail, wrap } from "../../errors.ts";
 import { openLocalProgress } from "../../progress/local.ts";
-import { resolverOf } from "../../registry-options.ts";
+import { checkRegistryFlags, resolverOf } from "../../registry-options.ts";
 import { abortOnInterrupt } from "../../signals.ts";
 import type { push } from "../../table/images.ts";
+import { usesTransfer } from "../../transfer/choice.ts";
 
 type Context = CommandContext<(typeof push)["flags"]>;
 
@@ -15,8 +17,12 @@ export const pushCommand = defineCommand<typeof push>({
     const { args, flags, globals, stdout, connect } = context;
     const [remote = "", local = remote] = args;
     if (remote === "") throw fail("please provide a remote image reference to push");
-    const resolver = await resolverOf(flags, context);
+    checkRegistryFlags(flags);
     const client = await connect();
+    if (await usesTransfer(client, context)) {
+      return (await import("../../transfer/push.ts")).pushByTransfer(client, context);
+    }
+    const resolver = await resolverOf(flags, context);
     using interrupt = abortOnInterrupt(context.signal);
     const { signal } = interrupt;
     const options = {
@@ -42,12 +48,20 @@ function withDigest(remote: string, target: Descriptor): string {
   return remote.includes("@") ? remote : `${remote}@${target.digest}`;
 }
 
+function manifestDigest(text: string): Digest {
+  try {
+    return digestArgument(text);
+  } catch (error) {
+    throw wrap("invalid manifest digest", error);
+  }
+}
+
 /** What to send: a manifest named by digest, the image's one manifest of a platform, or the image. */
 async function targetOf(client: Client, local: string, { flags }: Context, signal: AbortSignal): Promise<Descriptor> {
   if (flags.manifest !== "") {
-    if (!isDigest(flags.manifest)) throw fail(`invalid manifest digest: invalid checksum digest format`);
-    const { size } = await client.content.info(flags.manifest, { signal });
-    return { mediaType: flags.manifestType, digest: flags.manifest, size };
+    const digest = manifestDigest(flags.manifest);
+    const { size } = await client.content.info(digest, { signal });
+    return { mediaType: flags.manifestType, digest, size };
   }
   const { target } = await client.images.get(local, { signal }).catch((error: unknown) => {
     throw wrap("unable to resolve image to manifest", error);

@@ -7,7 +7,7 @@ const codeNames =
     " ",
   );
 
-/** The lines of `plugins list -d` for one plugin, closed by a line of empty cells. */
+/** The lines of `plugins list -d` for one plugin. */
 export function formatPluginDetails(plugin: Plugin): string {
   const { type, id, requires, platforms, exports, capabilities, initError } = plugin;
   const lines = [`Type:\t ${type}`, `ID:\t ${id}`];
@@ -21,5 +21,5 @@ export function formatPluginDetails(plugin: Plugin): string {
     lines.push("Error:\t", `\t Code:\t ${codeNames[initError.code] ?? `Code(${initError.code})`}`);
     lines.push(`\t Message:\t ${initError.message}`);
   }
-  return [...lines, "\t\t\t"].map((line) => `${line}\n`).join("");
+  return lines.map((line) => `${line}\n`).join("");
 }

@@ -5,6 +5,9 @@ import type { pluginsList } from "../../table/top-level.ts";
 import { alignTabs, formatTable, wideTable } from "../../tabwriter.ts";
 import { formatPluginDetails } from "./details.ts";
 
+/** Between two plugins' details. */
+const EMPTY_ROW = "\t\t\t\n";
+
 /** `ctr plugins list`: a table, ids alone, or a block per plugin. */
 export const listCommand = defineCommand<typeof pluginsList>({
   async run({ args, flags, stdout, connect, signal }) {
@@ -14,7 +17,7 @@ export const listCommand = defineCommand<typeof pluginsList>({
       flags.quiet
         ? plugins.map(({ id }) => `${id}\n`).join("")
         : flags.detailed
-          ? alignTabs(plugins.map(formatPluginDetails).join(""), wideTable)
+          ? alignTabs(plugins.map(formatPluginDetails).join(EMPTY_ROW), wideTable)
           : formatTable([["TYPE", "ID", "PLATFORMS", "STATUS"], ...plugins.map(toRow)], wideTable),
     );
   },
