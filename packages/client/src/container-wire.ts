@@ -1,5 +1,6 @@
 import { ContainerdError, type containersV1, isJsonAny } from "@ctr/api";
 import { encodeSpec, parseSpec, SPEC_TYPE_URL } from "@ctr/oci";
+import type { DeepPartial } from "@ctr/rpc";
 import type { Client } from "./client.ts";
 import { Container } from "./container.ts";
 import type { ContainerRecord, ContainerUpdate } from "./containers.ts";
@@ -14,7 +15,7 @@ export function openContainer(client: Client, wire: containersV1.Container | und
 }
 
 /** The record in a request; the spec travels as JSON. */
-export function toWire(container: ContainerUpdate) {
+export function toWire(container: ContainerUpdate): DeepPartial<containersV1.Container> {
   const { id, labels, image, runtime, spec, snapshotter, snapshotKey, extensions, sandboxId } = container;
   return {
     id,

@@ -1,3 +1,4 @@
+import { hasCode } from "@ctr/api";
 import { defaultPlatforms, type Image, type Labels } from "@ctr/oci";
 import {
   type FetchImageOptions,
@@ -9,7 +10,7 @@ import {
 } from "@ctr/registry";
 import type { Client } from "./client.ts";
 import { type UnpackSettings, unpackTo } from "./image-unpack.ts";
-import { openIngestKeeper } from "./keep-ingests.ts";
+import type { HeldLease } from "./leases.ts";
 import { signalOf } from "./settings.ts";
 
 export interface PullOptions
@@ -31,13 +32,14 @@ export interface Pulled {
 
 /**
  * The client-side pull, for any containerd: lease, fetch, record, unpack. The record is made before unpacking, as the
- * Go client does, so that a failure to unpack keeps what was downloaded.
+ * Go client does, so that a failure to unpack keeps what was downloaded. A fetch that was interrupted, by the user or by
+ * the network, leaves its lease for a day: the next pull fetches only what is missing.
  */
 export async function pullImage(client: Client, reference: string, options: PullOptions): Promise<Pulled> {
   const signal = signalOf(options);
   await using lease = await client.leases.hold({ signal });
   const { images } = lease.client;
-  const resolved = await fetchKept(lease.client, reference, options);
+  const resolved = await fetchInto(lease, reference, options);
   const { labels = {} } = options;
   const image = await images.put({ name: resolved.name, target: resolved.descriptor, labels }, { signal });
   if (options.unpack === false) return { image, chainID: undefined };
@@ -45,19 +47,18 @@ export async function pullImage(client: Client, reference: string, options: Pull
   return { image, chainID };
 }
 
-/** Fetches; what a failure leaves half-done stays for the next try. */
-async function fetchKept(client: Client, reference: string, options: PullOptions): Promise<Resolved> {
+async function fetchInto(lease: HeldLease, reference: string, options: PullOptions): Promise<Resolved> {
   const resolver = options.resolver ?? openResolver();
-  const keeper = openIngestKeeper(client);
+  let hasBytes = false;
   const onProgress: OnTransfer = (event) => {
-    keeper.follow(event);
+    hasBytes ||= event.kind === "transferring" && event.offset > 0n;
     options.onProgress?.(event);
   };
   try {
     const fetching = fetchOptions({ ...options, onProgress }, signalOf(options));
-    return await fetchImage({ resolver, reference, content: client.content }, fetching);
+    return await fetchImage({ resolver, reference, content: lease.client.content }, fetching);
   } catch (error) {
-    await keeper.keep();
+    if (hasBytes && (signalOf(options).aborted || hasCode(error, "unavailable", "deadline_exceeded"))) lease.keep();
     throw error;
   }
 }

@@ -40,6 +40,8 @@ export interface LeaseDeletion extends CallSettings {
 export interface HeldLease extends Lease, AsyncDisposable {
   /** The same connection; whatever it creates is kept by the lease. */
   readonly client: Client;
+  /** Disposing leaves the lease to its expiry: what it keeps is worth coming back for. */
+  keep(): void;
 }
 
 /** Leases keep things from garbage collection. Engine reference: Leases service. */
@@ -77,6 +79,9 @@ export class Leases {
     return {
       ...lease,
       client: client.withLease(lease.id),
+      keep: () => {
+        gone ??= Promise.resolve();
+      },
       [Symbol.asyncDispose]: () => {
         gone ??= this.#release(lease.id);
         return gone;
@@ -122,7 +127,7 @@ export class Leases {
 }
 
 function borrowedLease(client: Client, id: string): HeldLease {
-  return { id, labels: {}, createdAt: undefined, client, async [Symbol.asyncDispose]() {} };
+  return { id, labels: {}, createdAt: undefined, client, keep() {}, async [Symbol.asyncDispose]() {} };
 }
 
 function leaseFromWire({ id, labels, createdAt }: leasesV1.Lease): Lease {

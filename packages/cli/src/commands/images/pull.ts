@@ -28,9 +28,8 @@ export const pullCommand = defineCommand<typeof pull>({
     }
     const resolver = await resolverOf(flags, context);
     using interrupt = abortOnInterrupt(context.signal);
-    await using lease = await client.leases.hold({ signal: interrupt.signal });
-    const image = await fetchImage(lease.client, { context, resolver, reference, signal: interrupt.signal });
-    await unpackAll(lease.client, image, context, interrupt.signal);
+    const image = await fetchImage(client, { context, resolver, reference, signal: interrupt.signal });
+    await unpackAll(client, image, context, interrupt.signal);
   },
 });
 
