@@ -32,9 +32,9 @@ export interface ProcessStreams {
 export interface ProcessSession extends Disposable {
   /**
    * Resolves when the process has ended and all it wrote has been passed on; its exit code. Throws `ReaderGone` as soon
-   * as nobody reads us any more.
+   * as nobody reads us any more, and the reason of `signal` when that aborts.
    */
-  finish(): Promise<number>;
+  finish(settings: { readonly signal: AbortSignal }): Promise<number>;
 }
 
 /**
@@ -57,11 +57,19 @@ export function attachProcess(
     stack.use(exitOnInterrupt());
   } else stack.use(forwardSignals(running, streams.log));
   return {
-    async finish() {
+    async finish({ signal }) {
       const ended = running.wait();
-      const { exitCode } = await Promise.race([ended, outputs.then(() => ended)]);
-      await outputs;
-      return exitCode;
+      const all = Promise.all([ended, outputs]);
+      const givenUp = abortOf(signal);
+      // Its failure counts only while somebody waits for it.
+      givenUp.promise.catch(() => undefined);
+      try {
+        // Whichever fails first is told, though the process runs on.
+        const [{ exitCode }] = await Promise.race([all, givenUp.promise]);
+        return exitCode;
+      } finally {
+        givenUp[Symbol.dispose]();
+      }
     },
     [Symbol.dispose]: () => stack.dispose(),
   };
@@ -70,6 +78,15 @@ export function attachProcess(
 /** A terminal in raw mode where the process has one. */
 export function openTerminalFor(wanted: boolean): RawTerminal | undefined {
   return wanted ? openRawTerminal() : undefined;
+}
+
+/** A promise that fails with the reason of `signal`, until disposed of. */
+function abortOf(signal: AbortSignal): { readonly promise: Promise<never> } & Disposable {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  return { promise, [Symbol.dispose]: () => signal.removeEventListener("abort", abort) };
 }
 
 async function copyOut(from: AsyncIterable<Uint8Array>, to: Output): Promise<void> {

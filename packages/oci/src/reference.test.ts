@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { ContainerdError } from "@ctr/api";
 import fc from "fast-check";
 import { formatReference, parseReference, referenceHost, referencePath, splitObject } from "./reference.ts";
 
@@ -45,11 +46,16 @@ test("formatReference() undoes parseReference(), which throws one class of error
         fc.webUrl().map((url) => url.replace(/^\w+:\/\//, "")),
       ),
       (text) => {
+        // An escape is decoded once, so what it hid may mean more the second time.
+        fc.pre(!text.includes("%"));
         try {
           const once = parseReference(text);
+          // `host:object` is read back as host and port: without a path there is no way to write it.
+          fc.pre(referencePath(once) !== "" || once.object === "");
           expect(parseReference(formatReference(once))).toEqual(once);
         } catch (error) {
-          expect(error).toMatchObject({ code: "invalid_argument" });
+          if (!(error instanceof ContainerdError)) throw error;
+          expect(error.code).toBe("invalid_argument");
         }
       },
     ),

@@ -27,7 +27,7 @@ export function parseReference(text: string): Reference {
   return { locator: joinPath(host, at < 0 ? path : path.slice(0, at)), object };
 }
 
-/** The text a reference was read from, cleaned. */
+/** The text a reference was read from, cleaned; one with an object but no path is read back as host and port. */
 export function formatReference(reference: Reference): string {
   if (reference.object === "") return reference.locator;
   return reference.locator + (reference.object.startsWith("@") ? "" : ":") + reference.object;

@@ -55,6 +55,18 @@ test("a reader sees no end before release(), however often writers come and go",
   expect(await counted).toBe(9);
 });
 
+test("a reader that never read leaves what waits in the FIFO to the next one", async () => {
+  const path = fifo("f");
+  const first = openFifoReader(path);
+  const second = openFifoReader(path);
+  await Bun.spawn(["sh", "-c", `printf waiting > ${path}`]).exited;
+  // Whatever reads ahead has had its chance once another read of a file went through.
+  await readFile("/etc/passwd");
+  first.close();
+  second.release();
+  expect(await countOf(second.chunks)).toBe(7);
+});
+
 test("close() ends a read that waits, and may be repeated", async () => {
   const reader = openFifoReader(fifo("f"));
   const counted = countOf(reader.chunks);

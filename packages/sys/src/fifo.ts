@@ -78,18 +78,22 @@ interface Source {
 /** Bun polls a descriptor behind `Bun.file` and leaves closing it to us. */
 function openBunSource(fd: number): Source {
   const { closeSync } = process.getBuiltinModule("node:fs");
-  const reader = Bun.file(fd).stream().getReader();
+  // Made by whoever reads: the stream takes bytes out of the pipe ahead of its reader, and those of a FIFO that is let
+  // go unread belong to the next one who opens it.
+  const openStream = () => Bun.file(fd).stream().getReader();
+  let reader: ReturnType<typeof openStream> | undefined;
   let open = true;
   const close = () => {
     if (!open) return;
     open = false;
     // The reader may have met an error of its own; the descriptor is what has to go.
-    reader.cancel().catch(() => undefined);
+    reader?.cancel().catch(() => undefined);
     closeSync(fd);
   };
   async function* chunks() {
     try {
-      while (open) {
+      if (open) reader = openStream();
+      while (open && reader) {
         const { done, value } = await reader.read();
         if (done) return;
         yield value;

@@ -102,7 +102,7 @@ async function runTask(
   interrupt[Symbol.dispose]();
   // One that came between start and attach would else be lost.
   signal.throwIfAborted();
-  const exitCode = await session.finish();
+  const exitCode = await session.finish({ signal });
   await task.delete();
   return exitCode;
 }

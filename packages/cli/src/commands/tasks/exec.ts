@@ -36,7 +36,7 @@ export const execCommand = defineCommand<typeof exec>({
       return 0;
     }
     using session = attachProcess(running, context, terminal);
-    const exitCode = await session.finish();
+    const exitCode = await session.finish({ signal });
     await running.delete();
     return exitCode;
   },

@@ -27,7 +27,7 @@ export const startCommand = defineCommand<typeof start>({
       return 0;
     }
     using session = attachProcess(task, context, terminal);
-    const exitCode = await session.finish();
+    const exitCode = await session.finish({ signal });
     await task.delete();
     return exitCode;
   },

@@ -1,0 +1,73 @@
+import { expect } from "bun:test";
+import { readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { goCtr, ourCtr } from "../support/binaries.ts";
+import { type PrivateContainerd, startContainerd } from "../support/containerd.ts";
+import { archiveOf, busyboxLayout } from "../support/images.ts";
+import { mustRun, type Outcome, type RunOptions, run } from "../support/process.ts";
+
+export const busybox = "docker.io/library/busybox:latest";
+
+/** A containerd with busybox in one namespace, and both tools talking to it. */
+export interface Bench extends AsyncDisposable {
+  readonly daemon: PrivateContainerd;
+  readonly namespace: string;
+  /** A busybox archive, for import. */
+  readonly archive: string;
+  /** The words that start our tool, for spawning it by hand. */
+  command(...words: readonly string[]): readonly string[];
+  ctr(words: readonly string[], options?: RunOptions): Promise<Outcome>;
+  go(words: readonly string[], options?: RunOptions): Promise<Outcome>;
+  /** A command of ours that must succeed without a word on stderr; its stdout. */
+  line(words: readonly string[], options?: RunOptions): Promise<string>;
+}
+
+/** Namespaces are the test file's own: runc keeps its state by namespace, for every containerd of a machine. */
+export async function openBench(name: string): Promise<Bench> {
+  const daemon = await startContainerd();
+  const namespace = `cmd-${name}-${process.pid}`;
+  const archive = join(daemon.dir, "busybox.tar");
+  await archiveOf(await busyboxLayout(), archive);
+  const globals = ["--address", daemon.address, "--namespace", namespace];
+  await mustRun([goCtr, ...globals, "images", "import", "--base-name", "docker.io/library/busybox", archive]);
+  const command = (...words: readonly string[]) => [ourCtr, ...globals, ...words];
+  return {
+    daemon,
+    namespace,
+    archive,
+    command,
+    ctr: (words, options) => run(command(...words), options),
+    go: (words, options) => run([goCtr, ...globals, ...words], options),
+    async line(words, options) {
+      const { code, stdout, stderr } = await run(command(...words), options);
+      expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: "" });
+      return stdout;
+    },
+    [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
+  };
+}
+
+/** Opens a bench for a test file: `beforeAll(bench.open)`, `afterAll(bench.close)`. */
+export function sharedBench(name: string) {
+  let bench: Bench | undefined;
+  return {
+    open: async () => {
+      bench = await openBench(name);
+    },
+    close: async () => {
+      await bench?.[Symbol.asyncDispose]();
+    },
+    get now(): Bench {
+      if (!bench) throw new Error("the bench is not open");
+      return bench;
+    },
+  };
+}
+
+/** What a command may leave behind on this machine outside the daemon's own directory. */
+export async function traces(): Promise<readonly string[]> {
+  const mounts = (await readdir(tmpdir())).filter((entry) => /^(containerd-mount|ctr-mount|edit-)/.test(entry));
+  const fifos = await readdir("/run/containerd/fifo").catch(() => []);
+  return [...mounts, ...fifos.map((entry) => `fifo/${entry}`)].sort();
+}
