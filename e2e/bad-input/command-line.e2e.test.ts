@@ -72,6 +72,12 @@ test.each([
   ["an unknown signal", ["t", "kill", "-s", "FOO", "nosuch"], /nosuch|FOO/],
   ["a namespace with a slash", ["-n", "bad/ns", "i", "ls"], /bad\/ns/],
   ["a snapshotter that is not there", ["run", "--snapshotter", "nosuch", image, "x"], /nosuch/],
+  ["a directory for an archive", ["i", "import", "/tmp"], /^ctr: read \/tmp: is a directory\n/],
+  ["a directory to export into", ["i", "export", "/tmp", image], /^ctr: open \/tmp: is a directory\n/],
+  ["a directory for a config", ["run", "--config", "/tmp", "x"], /read \/tmp: is a directory/],
+  ["a directory for an env file", ["run", "--env-file", "/tmp", image, "x"], /read \/tmp: is a directory/],
+  ["an empty digest", ["content", "get", "sha256:"], /invalid checksum digest format/],
+  ["a bad filter", ["i", "ls", "name="], /^ctr: failed to list images: .*: invalid argument\n/],
   ["a wrong number of arguments", ["snapshots", "commit", "one"], /must be given/],
 ])("%s: one clear line, exit 1, nothing left behind", async (_what, words, says) => {
   const before = await everything();
@@ -184,6 +190,16 @@ test("a reader that goes away: no error, no trace", async () => {
   ]);
   expect(outcome.stdout).toBe("NAME:\ny\n");
   expect(outcome.stderr).not.toMatch(/\n\s+at |EPIPE/);
+});
+
+test("a directory on stdin: the process sees the end, and the fault is told", async () => {
+  const words = [ourCtr, "-a", daemon.address, "run", "--rm", image, "dir", "cat"].map((word) => `'${word}'`);
+  const outcome = await run(["sh", "-c", `${words.join(" ")} </tmp`], { timeoutMs: 20_000 });
+  expect(outcome).toMatchObject({ code: 0, stdout: "" });
+});
+
+test("a --timeout of zero or less is none", async () => {
+  for (const timeout of ["0", "-1s"]) expect((await ctr(["--timeout", timeout, "i", "ls", "-q"])).code).toBe(0);
 });
 
 test("a hostile current directory: bunfig.toml, .env and a package.json are not looked at", async () => {

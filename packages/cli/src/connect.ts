@@ -15,7 +15,7 @@ export async function connectEngine(globals: Globals, { signal }: { readonly sig
   if (address === "embedded" || address.startsWith("embedded://")) {
     throw fail("the embedded engine is not part of this version", "name the socket of a containerd with --address");
   }
-  const timeout = globals.connectTimeout === 0n ? DEFAULT_CONNECT_TIMEOUT : globals.connectTimeout;
+  const timeout = globals.connectTimeout <= 0n ? DEFAULT_CONNECT_TIMEOUT : globals.connectTimeout;
   try {
     return await connect({ address, namespace, signal, connectTimeoutMs: Number(timeout / 1_000_000n) });
   } catch (error) {

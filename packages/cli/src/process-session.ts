@@ -50,7 +50,7 @@ export function attachProcess(
   const outputs = Promise.all([copyOut(running.stdout, streams.stdout), copyOut(running.stderr, streams.stderr)]);
   // Its failure is told by finish(); a process that ends first must not turn it into an unhandled one.
   outputs.catch(() => undefined);
-  void copyIn(streams.stdin, running);
+  void copyIn(streams.stdin, running, streams.log);
   if (terminal) {
     followSize(running, terminal, streams.log);
     // The keys go to the process; who signals this program means the program.
@@ -93,12 +93,22 @@ async function copyOut(from: AsyncIterable<Uint8Array>, to: Output): Promise<voi
   for await (const chunk of from) await to.write(chunk);
 }
 
-async function copyIn(from: Input, running: ContainerProcess): Promise<void> {
+async function copyIn(from: Input, running: ContainerProcess, log: Logger): Promise<void> {
   try {
-    for await (const chunk of from.chunks()) await running.stdin.write(chunk);
-    await running.stdin.end();
+    for await (const chunk of readable(from, log)) await running.stdin.write(chunk);
   } catch {
     // The process has gone; what is left of our input stays unread.
+  }
+  // Also after an input that could not be read: the process is not to wait for more.
+  await running.stdin.end().catch(() => undefined);
+}
+
+/** What comes before a failure to read is input all the same; the failure itself is told. */
+async function* readable(from: Input, log: Logger): AsyncIterable<Uint8Array> {
+  try {
+    yield* from.chunks();
+  } catch (error) {
+    await log.error("read stdin", { error: messageOf(error) });
   }
 }
 

@@ -35,7 +35,7 @@ export function openSession(globals: Globals, around: { readonly stderr: Output 
 }
 
 function startTimer(timeout: bigint, deadline: AbortController): ReturnType<typeof setTimeout> | undefined {
-  if (timeout === 0n) return undefined;
+  if (timeout <= 0n) return undefined;
   const ms = Math.max(0, Math.min(Number(timeout / 1_000_000n), 2 ** 31 - 1));
   return setTimeout(() => deadline.abort(new DOMException("context deadline exceeded", "TimeoutError")), ms);
 }

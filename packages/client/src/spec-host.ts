@@ -1,5 +1,6 @@
 import { hostPlatform, type Mount, type RootfsReader, type SpecHost } from "@ctr/oci";
 import {
+  fileError,
   getHostname,
   getKernelVersion,
   mountAll,
@@ -18,9 +19,17 @@ export function openSpecHost(): SpecHost {
     architecture: hostPlatform().architecture,
     kernel: getKernelVersion(),
     effectiveCapabilities: async () => readEffectiveCapabilities(),
-    readFile: async (path) => new Uint8Array(process.getBuiltinModule("node:fs").readFileSync(path)),
+    readFile: async (path) => readHostFile(path),
     stat: async (path) => readPathEntry(path),
   };
+}
+
+function readHostFile(path: string): Uint8Array {
+  try {
+    return new Uint8Array(process.getBuiltinModule("node:fs").readFileSync(path));
+  } catch (error) {
+    throw fileError("open", path, error);
+  }
 }
 
 /** A root filesystem to read user and group names from. Disposing takes down what was mounted for it. */

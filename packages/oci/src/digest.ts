@@ -35,7 +35,7 @@ function digestFault(text: string): string | undefined {
       ? "unsupported digest algorithm"
       : "invalid checksum digest format";
   const hex = text.slice(colon + 1);
-  if (!/^[0-9a-f]*$/.test(hex)) return "invalid checksum digest format";
+  if (!/^[0-9a-f]+$/.test(hex)) return "invalid checksum digest format";
   return hex.length === length ? undefined : "invalid checksum digest length";
 }
 

@@ -1,3 +1,5 @@
+import { fileError } from "./file-error.ts";
+
 /** What a path on this machine is, as a container's devices need it. */
 export type PathEntry =
   | { readonly kind: "device"; readonly device: DeviceNumbers }
@@ -50,18 +52,10 @@ export function splitDevice(rdev: number): { readonly major: number; readonly mi
   return { major: Number(major), minor: Number(minor) };
 }
 
-const words: Readonly<Record<string, string>> = {
-  ENOENT: "no such file or directory",
-  EACCES: "permission denied",
-  ENOTDIR: "not a directory",
-  ELOOP: "too many levels of symbolic links",
-};
-
-function named<T>(call: string, path: string, work: () => T): T {
+function named<T>(call: "open" | "stat", path: string, work: () => T): T {
   try {
     return work();
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-    throw new Error(`${call} ${path}: ${words[code] ?? code}`, { cause });
+  } catch (error) {
+    throw fileError(call, path, error);
   }
 }

@@ -1,5 +1,6 @@
 export { capabilityNames, readEffectiveCapabilities } from "./capabilities.ts";
 export { type FifoReader, type FifoWriter, makeFifo, openFifoReader, openFifoWriter } from "./fifo.ts";
+export { fileError } from "./file-error.ts";
 export {
   type DeviceNumbers,
   getHostname,

@@ -1,6 +1,7 @@
 import { anyPlatform, hostPlatform, onlyStrictPlatform, parsePlatform } from "@ctr/oci";
+import { fileError } from "@ctr/sys";
 import { defineCommand } from "../../command.ts";
-import { fail } from "../../errors.ts";
+import { fail, messageOf } from "../../errors.ts";
 import type { Output } from "../../streams.ts";
 import type { exportImages } from "../../table/images.ts";
 import { usesTransfer } from "../../transfer/choice.ts";
@@ -38,9 +39,7 @@ async function writeAll(stdout: Output, chunks: AsyncIterable<Uint8Array>): Prom
 async function writeFile(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   const { open } = await import("node:fs/promises");
   await using file = await open(path, "w").catch((error: unknown) => {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    const why = code === "ENOENT" ? "no such file or directory" : code === "EACCES" ? "permission denied" : code;
-    throw fail(`open ${path}: ${why}`);
+    throw fail(messageOf(fileError("create", path, error)));
   });
   try {
     for await (const chunk of chunks) await file.writeFile(chunk);

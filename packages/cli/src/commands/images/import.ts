@@ -8,9 +8,10 @@ import {
   onlyStrictPlatform,
   parsePlatform,
 } from "@ctr/oci";
+import { fileError } from "@ctr/sys";
 import { type CommandContext, defineCommand } from "../../command.ts";
 import { defaultSnapshotter } from "../../default-snapshotter.ts";
-import { fail, withoutClass } from "../../errors.ts";
+import { fail, messageOf, withoutClass } from "../../errors.ts";
 import { parseLabels } from "../../labels.ts";
 import { abortOnInterrupt } from "../../signals.ts";
 import type { importImages } from "../../table/images.ts";
@@ -86,11 +87,9 @@ async function openArchive(path: string, { stdin }: Context): Promise<AsyncItera
   if (path === "-") return stdin.chunks();
   if (path === "") throw fail("open : no such file or directory", "name an archive, or - for standard input");
   const file = Bun.file(path);
-  try {
-    await file.stat();
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    throw fail(`open ${path}: ${code === "ENOENT" ? "no such file or directory" : code}`);
-  }
+  const stats = await file.stat().catch((error: unknown) => {
+    throw fail(messageOf(fileError("open", path, error)));
+  });
+  if (stats.isDirectory()) throw fail(`read ${path}: is a directory`, "name the archive, a tar file, itself");
   return file.stream();
 }

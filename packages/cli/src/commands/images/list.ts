@@ -1,7 +1,7 @@
 import type { Client } from "@ctr/client";
 import { defaultPlatforms, formatPlatform, type Image, imageSize, readPlatforms } from "@ctr/oci";
 import { defineCommand } from "../../command.ts";
-import { messageOf } from "../../errors.ts";
+import { messageOf, wrap } from "../../errors.ts";
 import { formatLabels } from "../../labels.ts";
 import type { Logger } from "../../log.ts";
 import type { list } from "../../table/images.ts";
@@ -15,7 +15,9 @@ const AT_ONCE = 16;
 export const listCommand = defineCommand<typeof list>({
   async run({ args, flags, stdout, log, connect, signal }) {
     const client = await connect();
-    const images = await client.images.list(args, { signal });
+    const images = await client.images.list(args, { signal }).catch((error: unknown) => {
+      throw wrap("failed to list images", error);
+    });
     if (flags.quiet) return stdout.write(images.map(({ name }) => `${name}\n`).join(""));
     const rows: (readonly string[])[] = [["REF", "TYPE", "DIGEST", "SIZE", "PLATFORMS", "LABELS"]];
     for (let at = 0; at < images.length; at += AT_ONCE) {

@@ -37,13 +37,28 @@ async function removeTask(client: Client, id: string, { force, log, signal }: Re
     throw error;
   });
   try {
-    if (force && task.status !== "stopped") await killAndWait(client, id, undefined, signal);
+    const killed = force && task.status !== "stopped";
+    if (killed) await killAndWait(client, id, undefined, signal);
     else checkStopped(task.status, id);
-    const { exitCode } = await client.tasks.delete(id, { signal });
+    const exitCode = await deleteTask(client, id, { killed, signal });
     await removeFifos(task);
     if (exitCode !== 0) await log.warn(`task ${id} exit with non-zero exit code ${exitCode}`);
   } catch (error) {
     await log.error(`unable to delete ${id}`, { error: messageOf(error) });
+    throw error;
+  }
+}
+
+/** The exit code; 0 where whoever was attached to a task that we killed has deleted it first. */
+async function deleteTask(
+  client: Client,
+  id: string,
+  { killed, signal }: { readonly killed: boolean; readonly signal: AbortSignal },
+): Promise<number> {
+  try {
+    return (await client.tasks.delete(id, { signal })).exitCode;
+  } catch (error) {
+    if (killed && hasCode(error, "not_found")) return 0;
     throw error;
   }
 }
