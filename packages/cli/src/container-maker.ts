@@ -6,6 +6,7 @@ import {
   openSpecHost,
   prepareRemapped,
   type RemoteSnapshotter,
+  STOP_SIGNAL_LABEL,
   withGrace,
 } from "@ctr/client";
 import {
@@ -49,9 +50,6 @@ export interface ContainerRequest {
     readonly remapLabels: boolean;
   };
 }
-
-/** Label under which the image's stop signal is kept for `tasks kill`. */
-const STOP_SIGNAL_LABEL = "io.containerd.image.config.stop-signal";
 
 /**
  * Makes a container's snapshot and record. When a step fails, what the earlier ones made is removed again, so that the

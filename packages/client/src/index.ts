@@ -28,7 +28,7 @@ export { randomId } from "./random-id.ts";
 export type { CreateContainerOptions, RunOptions } from "./run.ts";
 export type { NewSandbox, Sandboxes, SandboxRecord } from "./sandboxes.ts";
 export type { CallSettings } from "./settings.ts";
-export { parseSignal, signalName } from "./signals.ts";
+export { parseSignal, STOP_SIGNAL_LABEL, signalName } from "./signals.ts";
 export { prepareRemapped, type RemapOptions } from "./snapshot-remap.ts";
 export type { RemoteSnapshotter, SnapshotSettings } from "./snapshots.ts";
 export { type MountedRootfs, openRootfsReader, openSpecHost } from "./spec-host.ts";

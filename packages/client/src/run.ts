@@ -14,6 +14,7 @@ import type { Container } from "./container.ts";
 import type { SnapshotterSettings } from "./images.ts";
 import type { IoChoice } from "./process-io.ts";
 import { signalOf } from "./settings.ts";
+import { STOP_SIGNAL_LABEL } from "./signals.ts";
 import { openRootfsReader, openSpecHost } from "./spec-host.ts";
 import type { Task } from "./task.ts";
 
@@ -97,9 +98,6 @@ export async function createContainer(client: Client, options: CreateContainerOp
     throw error;
   }
 }
-
-/** Label that tells `kill` what ends the image's process nicely. */
-const STOP_SIGNAL_LABEL = "io.containerd.image.config.stop-signal";
 
 /** The image's own labels, and its stop signal. */
 function imageLabels({ config }: ImageConfig): Labels {

@@ -68,3 +68,6 @@ function realTime(word: string): number | undefined {
   const number = (base === "RTMIN" ? RTMIN : RTMAX) + Number(`${sign ?? ""}${offset ?? 0}`);
   return number >= RTMIN ? number : undefined;
 }
+
+/** Label under which a container keeps its image's stop signal, for whoever ends its process nicely. */
+export const STOP_SIGNAL_LABEL = "io.containerd.image.config.stop-signal";

@@ -1,12 +1,9 @@
 import { hasCode } from "@ctr/api";
-import { parseSignal } from "@ctr/client";
+import { parseSignal, STOP_SIGNAL_LABEL } from "@ctr/client";
 import { defineCommand } from "../../command.ts";
 import { fail } from "../../errors.ts";
 import type { kill } from "../../table/tasks.ts";
 import { containerArgument, getTask } from "./task.ts";
-
-/** Label under which `run` keeps the image's stop signal. */
-const STOP_SIGNAL_LABEL = "io.containerd.image.config.stop-signal";
 
 /** `ctr tasks kill ID`: the signal asked for, else the image's stop signal, else SIGTERM. */
 export const killCommand = defineCommand<typeof kill>({
