@@ -1,0 +1,1 @@
+export { defaultRoot, type OpenStoreOptions, openStore, type Store } from "./store/store.ts";

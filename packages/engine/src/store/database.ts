@@ -1,0 +1,170 @@
+import { type SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import { ContainerdError } from "@ctr/api";
+import { migrations, SCHEMA_VERSION } from "./schema.ts";
+import { sqliteError } from "./sqlite-error.ts";
+
+/** A value of a column; integers are always `bigint`. */
+export type Column = string | bigint | number | Uint8Array | null;
+
+/** Reads one state of the database. Ended by the end of the function it was handed to. */
+export interface ReadTx {
+  /** The first row, if there is one. The caller names the row's type: its columns are those of the statement. */
+  get<Row>(sql: string, ...values: readonly Column[]): Row | undefined;
+  all<Row>(sql: string, ...values: readonly Column[]): readonly Row[];
+}
+
+/** A transaction that may change rows; nothing of it is seen until its function returns, and nothing if that throws. */
+export interface WriteTx extends ReadTx {
+  /** How many rows changed. */
+  run(sql: string, ...values: readonly Column[]): number;
+  /** The id of the row that was inserted last. */
+  lastId(): bigint;
+  /** Runs `effect` once the transaction is on disk; not at all if it fails. */
+  afterCommit(effect: () => void): void;
+}
+
+/** How long a writer waits for another process's transaction; those last milliseconds, unless somebody is stopped in one. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+/**
+ * The metadata of a store, shared with other processes. Transactions are synchronous functions: one that could await
+ * would hold up every other process, and then this one.
+ */
+export class Database implements Disposable {
+  readonly path: string;
+  readonly #sqlite: Sqlite;
+  readonly #root: { readonly path: string; readonly dev: bigint; readonly ino: bigint };
+  #open = true;
+  #writing = false;
+
+  /** Makes the file if need be. `failed_precondition` when another version of the program wrote it. */
+  constructor(path: string) {
+    this.path = path;
+    try {
+      this.#sqlite = new Sqlite(path, { create: true, strict: true, safeIntegers: true });
+      this.#sqlite.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      const [version] = this.#version();
+      if (version !== SCHEMA_VERSION) this.#migrate();
+      // foreign_keys and synchronous belong to the connection, journal_mode to the file.
+      this.#sqlite.run("PRAGMA synchronous = FULL");
+      this.#sqlite.run("PRAGMA foreign_keys = ON");
+    } catch (error) {
+      throw sqliteError(error, "cannot open database", path);
+    }
+    const dir = dirname(path);
+    const { dev, ino } = statSync(dir, { bigint: true });
+    this.#root = { path: dir, dev, ino };
+  }
+
+  read<T>(work: (tx: ReadTx) => T): T {
+    // One statement sees one state anyway; a read of several is worth a transaction only where they must agree.
+    try {
+      return work(this.#tx([]));
+    } catch (error) {
+      throw sqliteError(error, "cannot read database", this.path);
+    }
+  }
+
+  /** Runs `work` in one transaction. What it throws undoes everything and is thrown on. */
+  write<T>(work: (tx: WriteTx) => T): T {
+    if (this.#writing) throw new ContainerdError({ code: "internal", what: "a transaction was begun inside another" });
+    const effects: (() => void)[] = [];
+    const result = this.#transact(work, effects);
+    for (const effect of effects) effect();
+    return result;
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#sqlite.close();
+  }
+
+  #transact<T>(work: (tx: WriteTx) => T, effects: (() => void)[]): T {
+    this.#writing = true;
+    try {
+      this.#begin();
+      const result = work(this.#tx(effects));
+      if (result instanceof Promise) throw new Error("a transaction returned a promise");
+      this.#sqlite.run("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#sqlite.inTransaction) this.#sqlite.run("ROLLBACK");
+      throw sqliteError(error, "cannot write database", this.path);
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  #begin(): void {
+    this.#checkRoot();
+    this.#sqlite.run("BEGIN IMMEDIATE");
+    const [version] = this.#version();
+    if (version === SCHEMA_VERSION) return;
+    throw new ContainerdError({
+      code: "failed_precondition",
+      what: "cannot write database",
+      where: { path: this.path },
+      why: `another version of ctr changed it meanwhile: it has schema ${version}, this program writes ${SCHEMA_VERSION}`,
+      fix: "run the command again with the newer ctr",
+    });
+  }
+
+  /** A root that was mounted over, or moved, while it was open would be written where nobody looks for it. */
+  #checkRoot(): void {
+    const now = statSync(this.#root.path, { bigint: true, throwIfNoEntry: false });
+    if (now !== undefined && now.dev === this.#root.dev && now.ino === this.#root.ino) return;
+    throw new ContainerdError({
+      code: "failed_precondition",
+      what: "cannot write to the store",
+      where: { root: this.#root.path },
+      why: "the directory is not the one that was opened: something was mounted over it, or it was moved",
+    });
+  }
+
+  #tx(effects: (() => void)[]): WriteTx {
+    const sqlite = this.#sqlite;
+    // Statements are prepared once and kept by their text. Column is what SQLite takes and gives in strict tables.
+    const bind = (values: readonly Column[]) => values as SQLQueryBindings[];
+    return {
+      get: <Row>(sql: string, ...values: readonly Column[]) =>
+        (sqlite.query(sql).get(...bind(values)) as Row | null) ?? undefined,
+      all: <Row>(sql: string, ...values: readonly Column[]) => sqlite.query(sql).all(...bind(values)) as Row[],
+      run: (sql, ...values) => sqlite.query(sql).run(...bind(values)).changes,
+      lastId: () => BigInt((sqlite.query("SELECT last_insert_rowid() AS id").get() as { readonly id: bigint }).id),
+      afterCommit: (effect) => effects.push(effect),
+    };
+  }
+
+  #version(): readonly [number] {
+    const row = this.#sqlite.query("PRAGMA user_version").get() as { readonly user_version: bigint };
+    return [Number(row.user_version)];
+  }
+
+  #migrate(): void {
+    this.#sqlite.run("PRAGMA journal_mode = WAL");
+    this.#sqlite.run("BEGIN IMMEDIATE");
+    try {
+      const [version] = this.#version();
+      if (version > SCHEMA_VERSION) throw newer(this.path, version);
+      for (const step of migrations.slice(version)) this.#sqlite.run(step);
+      this.#sqlite.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+      this.#sqlite.run("COMMIT");
+    } catch (error) {
+      if (this.#sqlite.inTransaction) this.#sqlite.run("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+function newer(path: string, version: number): ContainerdError {
+  return new ContainerdError({
+    code: "failed_precondition",
+    what: "cannot open database",
+    where: { path },
+    why: `a newer ctr wrote it: it has schema ${version}, this program knows ${SCHEMA_VERSION}`,
+    fix: "use the newer ctr, or another root with --address embedded:///some/root",
+  });
+}

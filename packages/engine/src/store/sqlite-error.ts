@@ -1,0 +1,26 @@
+import { SQLiteError } from "bun:sqlite";
+import { ContainerdError, type ErrorCode } from "@ctr/api";
+
+/** SQLite's primary result codes, the low byte of every code it gives; https://sqlite.org/rescode.html */
+const codes: Readonly<Record<number, readonly [code: ErrorCode, fix?: string]>> = {
+  3: ["permission_denied"],
+  5: ["unavailable", "another ctr holds the database; try again"],
+  6: ["unavailable", "another ctr holds the database; try again"],
+  8: [
+    "permission_denied",
+    "make the root directory writable, or name another one with --address embedded:///some/root",
+  ],
+  10: ["data_loss", "the disk failed; look at the kernel's log"],
+  11: ["data_loss", "the database is damaged; `ctr content verify --repair` builds it anew from what is on disk"],
+  13: ["resource_exhausted", "make room on the disk"],
+  14: ["permission_denied", "the root directory must exist and be writable"],
+  26: ["data_loss", "the file is no database; `ctr content verify --repair` builds it anew from what is on disk"],
+};
+
+/** Everything a use of the database may throw, as the one error class; errors of ours pass. */
+export function sqliteError(error: unknown, what: string, path: string): unknown {
+  if (!(error instanceof SQLiteError)) return error;
+  const [code, fix] = codes[error.errno & 0xff] ?? ["internal"];
+  const hint = fix === undefined ? {} : { fix };
+  return new ContainerdError({ code, what, where: { path }, why: error.message, cause: error, ...hint });
+}

@@ -1,0 +1,153 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { ContainerdError } from "@ctr/api";
+import { type Clock, hostClock } from "./clock.ts";
+import { Database } from "./database.ts";
+import { type Locks, openLocks } from "./locks.ts";
+
+/**
+ * One store: what lasts in `root`, what lasts until the next boot in `state`. Opened by `openStore`, by any number of
+ * processes at once; ended by disposing, which changes nothing in it.
+ */
+export interface Store extends Disposable {
+  /** Random and lasting; 12 hex digits. */
+  readonly id: string;
+  readonly root: string;
+  /** Bundles, sockets and locks; short, as socket paths have 107 bytes at most. */
+  readonly state: string;
+  readonly db: Database;
+  readonly locks: Locks;
+  readonly clock: Clock;
+}
+
+export interface OpenStoreOptions {
+  /** Directory the state directories of all stores are in; `/run/ctr` or the user's own. */
+  readonly stateParent?: string;
+  readonly clock?: Clock;
+}
+
+/** What containerd keeps in its root: its store and ours in one directory would delete each other's blobs. */
+const FOREIGN = "io.containerd.metadata.v1.bolt";
+
+/**
+ * Opens the store in `root`, and makes it if it is not there. `permission_denied` when another user owns it,
+ * `failed_precondition` when a containerd uses the directory.
+ */
+export function openStore(root: string, options: OpenStoreOptions = {}): Store {
+  claimRoot(root);
+  const db = new Database(join(root, "meta.db"));
+  try {
+    const id = storeId(db);
+    const state = join(openStateParent(options.stateParent ?? defaultStateParent()), id);
+    makePrivate(state);
+    return {
+      id,
+      root,
+      state,
+      db,
+      locks: openLocks(join(state, "locks")),
+      clock: options.clock ?? hostClock,
+      [Symbol.dispose]: () => db[Symbol.dispose](),
+    };
+  } catch (error) {
+    db[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** `/var/lib/ctr` for root, `$XDG_DATA_HOME/ctr` for anyone else. */
+export function defaultRoot(): string {
+  if (process.getuid?.() === 0) return "/var/lib/ctr";
+  return join(process.env["XDG_DATA_HOME"] || join(homeDir(), ".local/share"), "ctr");
+}
+
+function defaultStateParent(): string {
+  const uid = process.getuid?.() ?? 0;
+  if (uid === 0) return "/run/ctr";
+  const runtimeDir = process.env["XDG_RUNTIME_DIR"];
+  // Without a session there is no such directory; the store's own will do, as it is the user's alone.
+  return runtimeDir ? join(runtimeDir, "ctr") : join(defaultRoot(), "state");
+}
+
+function homeDir(): string {
+  const home = process.env["HOME"];
+  if (home) return home;
+  throw new ContainerdError({
+    code: "failed_precondition",
+    what: "cannot tell where to keep containers",
+    why: "neither XDG_DATA_HOME nor HOME is set",
+    fix: "name a directory with --address embedded:///some/root",
+  });
+}
+
+function claimRoot(root: string): void {
+  if (existsSync(join(root, FOREIGN))) {
+    const fix = "name another directory with --address embedded:///some/root";
+    throw new ContainerdError({
+      code: "failed_precondition",
+      what: "cannot open store",
+      where: { root },
+      why: "a containerd keeps its own there",
+      fix,
+    });
+  }
+  makePrivate(root);
+}
+
+/** Makes a directory that only its owner may look into, and mends the mode of one that is there. */
+function makePrivate(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const stats = statSync(dir);
+    if (stats.uid !== (process.geteuid?.() ?? 0)) throw notOurs(dir, stats.uid);
+    if ((stats.mode & 0o777) !== 0o700) chmodSync(dir, 0o700);
+  } catch (error) {
+    if (error instanceof ContainerdError) throw error;
+    throw cannotUse(dir, error);
+  }
+}
+
+/** Other users' stores have their state beside ours, so its parent may be entered, not listed. */
+function openStateParent(dir: string): string {
+  try {
+    if (mkdirSync(dir, { recursive: true, mode: 0o711 }) !== undefined) chmodSync(dir, 0o711);
+    return dir;
+  } catch (error) {
+    throw cannotUse(dir, error);
+  }
+}
+
+function notOurs(dir: string, uid: number): ContainerdError {
+  return new ContainerdError({
+    code: "permission_denied",
+    what: "cannot open store",
+    where: { directory: dir },
+    why: `it belongs to uid ${uid}, this is uid ${process.geteuid?.()}`,
+    fix: "run ctr as its owner, or name another directory with --address embedded:///some/root",
+  });
+}
+
+function cannotUse(dir: string, cause: unknown): ContainerdError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const fix = "name a directory you may write to with --address embedded:///some/root";
+  return new ContainerdError({
+    code: "permission_denied",
+    what: "cannot open store",
+    where: { directory: dir },
+    why,
+    cause,
+    fix,
+  });
+}
+
+function storeId(db: Database): string {
+  const read = () =>
+    db.read((tx) => tx.get<{ readonly value: string }>("SELECT value FROM meta WHERE key = 'id'"))?.value;
+  const known = read();
+  if (known !== undefined) return known;
+  const made = randomBytes(6).toString("hex");
+  // Two first commands may race here: the row that is there first stays.
+  db.write((tx) => tx.run("INSERT OR IGNORE INTO meta (key, value) VALUES ('id', ?)", made));
+  return read() ?? made;
+}
