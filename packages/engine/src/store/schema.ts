@@ -14,8 +14,8 @@
  *         lease_resources       (namespace, lease, type, id)
  *     events                    (seq): the journal
  *
- * Times are nanoseconds since 1970; labels, annotations and extensions are JSON objects of text; an Any is the bytes of
- * a google.protobuf.Any. Ids that name directories are never used twice (AUTOINCREMENT).
+ * Times are nanoseconds since 1970; labels and annotations are JSON objects of text; an Any is the bytes of a
+ * google.protobuf.Any, extensions are a JSON object of those in base64. Ids that name directories are never used twice (AUTOINCREMENT).
  */
 const FIRST_SCHEMA = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -36,14 +36,14 @@ CREATE TABLE containers (
   namespace TEXT NOT NULL, id TEXT NOT NULL,
   image TEXT NOT NULL, runtime TEXT NOT NULL, runtime_options BLOB, spec BLOB,
   snapshotter TEXT NOT NULL, snapshot_key TEXT NOT NULL, sandbox TEXT NOT NULL,
-  extensions BLOB, labels TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+  extensions TEXT NOT NULL DEFAULT '{}', labels TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
   PRIMARY KEY (namespace, id)
 ) STRICT;
 
 CREATE TABLE sandboxes (
   namespace TEXT NOT NULL, id TEXT NOT NULL,
   runtime TEXT NOT NULL, runtime_options BLOB, spec BLOB, sandboxer TEXT NOT NULL,
-  extensions BLOB, labels TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+  extensions TEXT NOT NULL DEFAULT '{}', labels TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
   PRIMARY KEY (namespace, id)
 ) STRICT;
 
@@ -99,7 +99,7 @@ CREATE INDEX lease_resources_by_id ON lease_resources (namespace, type, id);
 
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  time INTEGER NOT NULL, namespace TEXT NOT NULL, topic TEXT NOT NULL, type_url TEXT NOT NULL, value BLOB NOT NULL,
+  time INTEGER NOT NULL, added_at INTEGER NOT NULL, namespace TEXT NOT NULL, topic TEXT NOT NULL, type_url TEXT NOT NULL, value BLOB NOT NULL,
   once TEXT UNIQUE
 ) STRICT;
 `;

@@ -1,0 +1,274 @@
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { chmod, open, rename } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ContainerdError } from "@ctr/api";
+import { type BlobWriter, type CommitOptions, type Digest, digestAlgorithm, openDigester } from "@ctr/oci";
+import { type FileLock, tryLock } from "@ctr/sys";
+import { addToLease } from "../metadata/leases.ts";
+import type { Scope } from "../scope.ts";
+import { timestampOf } from "../store/clock.ts";
+import { diskError } from "../store/disk-error.ts";
+import type { Store } from "../store/store.ts";
+import { dropIngest, type Ingest } from "./ingests.ts";
+import { blobPath, type ContentLayout, ingestDir } from "./layout.ts";
+import { addBlob, sharedBlobSize } from "./records.ts";
+
+/** What a writer works on; the ref's lock is held. */
+export interface WriterTarget {
+  readonly store: Store;
+  readonly layout: ContentLayout;
+  readonly scope: Scope;
+  readonly ingest: Ingest;
+}
+
+/** Takes the lock of an ingest's ref. `unavailable` while another writer has it, in this process or any other. */
+export function lockIngest(layout: ContentLayout, ingest: Ingest): FileLock {
+  const dir = ingestDir(layout, ingest);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const lock = tryLock(join(dir, "lock"));
+  if (lock !== undefined) return lock;
+  throw new ContainerdError({ code: "unavailable", what: `ref ${ingest.namespace}/${ingest.id}/${ingest.ref} locked` });
+}
+
+/** Opens the bytes of an ingest at their end, and the hash that goes with them: what is there is read once more. */
+export async function openWriter(target: WriterTarget, lock: FileLock, signal: AbortSignal): Promise<BlobWriter> {
+  const path = join(ingestDir(target.layout, target.ingest), "data");
+  const fd = openSync(path, "a+", 0o600);
+  try {
+    const hash = new Bun.CryptoHasher("sha256");
+    const size = fstatSync(fd).size;
+    if (size > 0) await hashFile(path, hash, signal);
+    return new IngestWriter(target, { fd, path, lock, hash, offset: BigInt(size) });
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+interface OpenIngest {
+  readonly fd: number;
+  readonly path: string;
+  readonly lock: FileLock;
+  readonly hash: Bun.CryptoHasher;
+  readonly offset: bigint;
+}
+
+class IngestWriter implements BlobWriter {
+  readonly #target: WriterTarget;
+  readonly #path: string;
+  readonly #lock: FileLock;
+  #fd: number | undefined;
+  #hash: Bun.CryptoHasher;
+  #offset: bigint;
+
+  constructor(target: WriterTarget, opened: OpenIngest) {
+    this.#target = target;
+    this.#path = opened.path;
+    this.#lock = opened.lock;
+    this.#fd = opened.fd;
+    this.#hash = opened.hash;
+    this.#offset = opened.offset;
+  }
+
+  get offset(): bigint {
+    return this.#offset;
+  }
+
+  get digest(): Digest {
+    // A fresh sha256 has the right form.
+    return `sha256:${this.#hash.copy().digest("hex")}` as Digest;
+  }
+
+  get startedAt() {
+    return timestampOf(this.#target.ingest.startedAt);
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    const fd = this.#open();
+    try {
+      for (let at = 0; at < chunk.byteLength; ) at += writeSync(fd, chunk, at);
+    } catch (error) {
+      // Part of the chunk may be in the file: cut it off, so that file and hash agree for whoever resumes.
+      ftruncateSync(fd, Number(this.#offset));
+      throw diskError(error, "cannot write ingest", { ref: this.#target.ingest.ref });
+    }
+    this.#hash.update(chunk);
+    this.#offset += BigInt(chunk.byteLength);
+  }
+
+  async truncate(offset: bigint): Promise<void> {
+    if (offset !== 0n) {
+      throw new ContainerdError({ code: "invalid_argument", what: "an ingest can be cut back to 0 bytes only" });
+    }
+    ftruncateSync(this.#open(), 0);
+    this.#hash = new Bun.CryptoHasher("sha256");
+    this.#offset = 0n;
+  }
+
+  /** C1: the file is on disk under its name before its row is. */
+  async commit(commit: CommitOptions, { signal }: { readonly signal: AbortSignal }): Promise<Digest> {
+    const { store, layout, ingest } = this.#target;
+    this.#checkSize(commit.size);
+    const digest = await this.#checkDigest(commit.expected, signal);
+    await syncFd(this.#open());
+    const path = blobPath(layout, digest);
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    using _held = await store.locks.holdDisk({ signal });
+    if (!existsSync(path)) {
+      await chmod(this.#path, 0o444);
+      await rename(this.#path, path);
+      await syncDir(dirname(path));
+    }
+    const added = this.#record(digest, commit);
+    this.#close();
+    rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
+    if (added) return digest;
+    throw new ContainerdError({ code: "already_exists", what: `content ${digest}` });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#close();
+  }
+
+  #record(digest: Digest, commit: CommitOptions): boolean {
+    const { store, scope, ingest } = this.#target;
+    return store.db.write((tx) => {
+      if (!dropIngest(tx, ingest)) throw aborted(ingest);
+      const blob = { digest, size: this.#offset, labels: commit.labels ?? {} };
+      const added = addBlob(store, tx, scope.namespace, blob);
+      if (scope.lease !== undefined) addToLease(tx, scope, "content", digest);
+      return added;
+    });
+  }
+
+  #checkSize(expected: bigint | undefined): void {
+    if (expected === undefined || expected === 0n || expected === this.#offset) return;
+    const { ref } = this.#target.ingest;
+    const what = `${JSON.stringify(ref)} failed size validation: ${this.#offset} != ${expected}`;
+    throw new ContainerdError({ code: "failed_precondition", what });
+  }
+
+  /** The digest of the bytes; in the algorithm of `expected`, for which they are read again when it is not sha256. */
+  async #checkDigest(expected: Digest | undefined, signal: AbortSignal): Promise<Digest> {
+    const algorithm = expected === undefined ? "sha256" : digestAlgorithm(expected);
+    let digest = this.digest;
+    if (algorithm !== "sha256") {
+      const digester = openDigester(algorithm);
+      await hashFile(this.#path, digester, signal);
+      digest = digester.digest();
+    }
+    if (expected === undefined || expected === digest) return digest;
+    throw new ContainerdError({
+      code: "failed_precondition",
+      what: `unexpected commit digest ${digest}, expected ${expected}`,
+    });
+  }
+
+  #open(): number {
+    if (this.#fd !== undefined) return this.#fd;
+    throw new ContainerdError({
+      code: "failed_precondition",
+      what: "the writer is closed",
+      where: { ref: this.#target.ingest.ref },
+    });
+  }
+
+  #close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+    this.#lock[Symbol.dispose]();
+  }
+}
+
+/**
+ * A writer for bytes that are in the store already, under another namespace: it stands at their end, and its commit
+ * only makes a record. Writing to it is refused; the caller begins anew without `expected`.
+ */
+export function openSharedWriter(target: WriterTarget, lock: FileLock, expected: Digest, size: bigint): BlobWriter {
+  const { store, scope, ingest, layout } = target;
+  return {
+    offset: size,
+    digest: expected,
+    startedAt: timestampOf(ingest.startedAt),
+    async write() {
+      throw new ContainerdError({
+        code: "failed_precondition",
+        what: "the bytes are in the store already",
+        where: { digest: expected },
+      });
+    },
+    async truncate() {
+      throw new ContainerdError({
+        code: "failed_precondition",
+        what: "the bytes are in the store already",
+        where: { digest: expected },
+      });
+    },
+    async commit(commit) {
+      if (commit.size !== undefined && commit.size !== 0n && commit.size !== size) {
+        const what = `${JSON.stringify(ingest.ref)} failed size validation: ${size} != ${commit.size}`;
+        throw new ContainerdError({ code: "failed_precondition", what });
+      }
+      if (commit.expected !== undefined && commit.expected !== expected) {
+        const what = `unexpected commit digest ${expected}, expected ${commit.expected}`;
+        throw new ContainerdError({ code: "failed_precondition", what });
+      }
+      store.db.write((tx) => {
+        // The ingest's row kept the bytes from being collected; without it they may be gone.
+        if (!dropIngest(tx, ingest) || sharedBlobSize(tx, expected) === undefined) throw aborted(ingest);
+        addBlob(store, tx, scope.namespace, { digest: expected, size, labels: commit.labels ?? {} });
+        if (scope.lease !== undefined) addToLease(tx, scope, "content", expected);
+      });
+      lock[Symbol.dispose]();
+      rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
+      return expected;
+    },
+    async [Symbol.asyncDispose]() {
+      lock[Symbol.dispose]();
+    },
+  };
+}
+
+function aborted(ingest: Ingest): ContainerdError {
+  return new ContainerdError({
+    code: "not_found",
+    what: `ingest ref ${JSON.stringify(ingest.ref)}`,
+    why: "it was aborted, or collected, while it was written",
+  });
+}
+
+async function hashFile(
+  path: string,
+  hash: { update(chunk: Uint8Array): unknown },
+  signal: AbortSignal,
+): Promise<void> {
+  await using file = await open(path);
+  const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+  for (;;) {
+    signal.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, null);
+    if (bytesRead === 0) return;
+    hash.update(buffer.subarray(0, bytesRead));
+  }
+}
+
+function syncFd(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fsync(fd, (error) => (error ? reject(diskError(error, "cannot sync ingest")) : resolve()));
+  });
+}
+
+async function syncDir(path: string): Promise<void> {
+  await using dir = await open(path);
+  await dir.sync();
+}

@@ -1,0 +1,60 @@
+import { join } from "node:path";
+import type { Channel, RegisteredService } from "@ctr/rpc";
+import { openLazyChannel } from "./lazy-channel.ts";
+import { serviceLoaders } from "./service-loaders.ts";
+import { defaultRoot, type OpenStoreOptions, openStore, type Store } from "./store/store.ts";
+
+export interface OpenEngineOptions extends OpenStoreOptions {
+  /** Directory of the store; the default one of the user without it. */
+  readonly root?: string;
+}
+
+/**
+ * containerd's services over a local store, in this process. Opened by `openEngine`; disposing it first collects the
+ * garbage it made, unless another process is collecting, and changes nothing else: containers go on.
+ */
+export interface Engine extends AsyncDisposable {
+  readonly store: Store;
+  /** Calls in this process; services are loaded when they are first called. */
+  readonly channel: Channel;
+  /** All services, for a server. */
+  services(): Promise<readonly RegisteredService[]>;
+}
+
+/** Opens the engine of a store, and makes the store if it is not there. See `openStore` for its errors. */
+export function openEngine(options: OpenEngineOptions = {}): Engine {
+  const store = openStore(options.root ?? defaultRoot(), options);
+  const resources = new AsyncDisposableStack();
+  const loaders = serviceLoaders(store, resources);
+  const channel = openLazyChannel(loaders);
+  let disposed = false;
+  return {
+    store,
+    channel,
+    services: () => Promise.all(Object.values(loaders).map((load) => load())),
+    async [Symbol.asyncDispose]() {
+      if (disposed) return;
+      disposed = true;
+      try {
+        await channel[Symbol.asyncDispose]();
+        await resources[Symbol.asyncDispose]();
+        await collectGarbage(store);
+      } finally {
+        store[Symbol.dispose]();
+      }
+    },
+  };
+}
+
+/** The root an `embedded` address names: `embedded` alone means the default, `embedded:///some/root` says it. */
+export function rootOfAddress(address: string): string {
+  const path = address === "embedded" ? "" : address.slice("embedded://".length);
+  return path === "" ? defaultRoot() : join("/", path);
+}
+
+async function collectGarbage(store: Store): Promise<void> {
+  const { isDirty } = await import("./metadata/dirty.ts");
+  if (!store.db.read(isDirty)) return;
+  const { collectIfDirty } = await import("./gc/collect.ts");
+  await collectIfDirty(store, { signal: new AbortController().signal });
+}

@@ -1,0 +1,36 @@
+import { ContainerdError, errorFromStatus, toStatus } from "@ctr/api";
+import { type Channel, openInProcessChannel, type RegisteredService } from "@ctr/rpc";
+
+/** Services by full name, each as what loads it: a short command uses one or two of them. */
+export type ServiceLoaders = Readonly<Record<string, () => Promise<RegisteredService>>>;
+
+/** A channel to services in this process that are loaded when they are first called. */
+export function openLazyChannel(loaders: ServiceLoaders): Channel {
+  const opened = new Map<string, Promise<Channel>>();
+  const channelTo = (path: string): Promise<Channel> => {
+    const name = path.slice(1, path.lastIndexOf("/"));
+    const known = opened.get(name) ?? open(loaders, name);
+    opened.set(name, known);
+    return known;
+  };
+  return {
+    async unary(path, method, request, options) {
+      return (await channelTo(path)).unary(path, method, request, options);
+    },
+    async *stream(path, method, requests, options) {
+      yield* (await channelTo(path)).stream(path, method, requests, options);
+    },
+    async [Symbol.asyncDispose]() {
+      // One that failed to load has told so to whoever called it.
+      for (const channel of await Promise.allSettled(opened.values())) {
+        if (channel.status === "fulfilled") await channel.value[Symbol.asyncDispose]();
+      }
+    },
+  };
+}
+
+async function open(loaders: ServiceLoaders, name: string): Promise<Channel> {
+  const load = loaders[name];
+  if (load === undefined) throw new ContainerdError({ code: "unimplemented", what: `unknown service ${name}` });
+  return openInProcessChannel({ services: [await load()], toStatus, errorFrom: errorFromStatus });
+}

@@ -1,0 +1,25 @@
+import { toStatus } from "@ctr/api";
+import { serveH2c } from "@ctr/rpc";
+import type { Engine } from "./engine.ts";
+
+export interface ServeOptions {
+  /** Path of the socket. */
+  readonly path: string;
+  /** Permissions of the socket file; whoever may use it is root in effect. */
+  readonly mode?: number;
+  /** Aborting it ends the server at once, without waiting for calls. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Serves an engine to any gRPC client. Disposing it takes no more calls, waits a while for those under way, and leaves
+ * containers running.
+ */
+export async function serveEngine(engine: Engine, options: ServeOptions): Promise<AsyncDisposable> {
+  const { scheduleCollection } = await import("./gc/schedule.ts");
+  const services = await engine.services();
+  await using duties = new AsyncDisposableStack();
+  duties.use(await scheduleCollection(engine.store));
+  duties.use(await serveH2c({ mode: 0o660, ...options, services, toStatus }));
+  return duties.move();
+}

@@ -1,0 +1,87 @@
+import { services } from "@ctr/api";
+import { type CallContext, registerService } from "@ctr/rpc";
+import type { ServiceLoaders } from "./lazy-channel.ts";
+import { scopeOf } from "./scope.ts";
+import type { Store } from "./store/store.ts";
+
+/** Every service over a store, by full name. Nothing is loaded here; what a service holds open is left to `resources`. */
+export function serviceLoaders(store: Store, resources: AsyncDisposableStack): ServiceLoaders {
+  return {
+    "containerd.services.containers.v1.Containers": async () => {
+      const { containersService } = await import("./services/containers.ts");
+      return registerService(await services.containers(), containersService(store));
+    },
+    "containerd.services.content.v1.Content": async () => {
+      const [{ contentService }, { EngineContent }] = await Promise.all([
+        import("./services/content.ts"),
+        import("./content/store.ts"),
+      ]);
+      const impl = contentService((context) => new EngineContent(store, scopeOf(context)));
+      return registerService(await services.content(), impl);
+    },
+    "containerd.services.diff.v1.Diff": async () => {
+      const [{ diffService }, { openDiffer }, { EngineContent }] = await Promise.all([
+        import("./services/diff.ts"),
+        import("./diff/differ.ts"),
+        import("./content/store.ts"),
+      ]);
+      const differOf = (context: CallContext) => {
+        const content = new EngineContent(store, scopeOf(context));
+        return openDiffer({ content, pathOf: (digest) => content.pathOf(digest) });
+      };
+      return registerService(await services.diff(), diffService(differOf));
+    },
+    "containerd.services.events.v1.Events": async () => {
+      const { eventsService } = await import("./services/events.ts");
+      return registerService(await services.events(), eventsService(store));
+    },
+    "containerd.services.images.v1.Images": async () => {
+      const { imagesService } = await import("./services/images.ts");
+      return registerService(await services.images(), imagesService(store));
+    },
+    "containerd.services.introspection.v1.Introspection": async () => {
+      const { introspectionService } = await import("./services/introspection.ts");
+      return registerService(await services.introspection(), introspectionService(store));
+    },
+    "containerd.services.leases.v1.Leases": async () => {
+      const { leasesService } = await import("./services/leases.ts");
+      return registerService(await services.leases(), leasesService(store));
+    },
+    "containerd.services.namespaces.v1.Namespaces": async () => {
+      const { namespacesService } = await import("./services/namespaces.ts");
+      return registerService(await services.namespaces(), namespacesService(store));
+    },
+    "containerd.services.sandbox.v1.Store": async () => {
+      const { sandboxStoreService } = await import("./services/sandboxes.ts");
+      return registerService(await services.sandboxStore(), sandboxStoreService(store));
+    },
+    "containerd.services.snapshots.v1.Snapshots": async () => {
+      const [{ snapshotsService }, { EngineSnapshotter }, { snapshotDriver }] = await Promise.all([
+        import("./services/snapshots.ts"),
+        import("./snapshots/store.ts"),
+        import("./snapshots/drivers.ts"),
+      ]);
+      const impl = snapshotsService({
+        of: (context, name) => new EngineSnapshotter(store, scopeOf(context), snapshotDriver(store, name)),
+      });
+      return registerService(await services.snapshots(), impl);
+    },
+    "containerd.services.tasks.v1.Tasks": async () => {
+      const [{ tasksService }, { TaskManager }, { containerOfTask }] = await Promise.all([
+        import("./services/tasks.ts"),
+        import("./runtime/task-manager.ts"),
+        import("./container-of-task.ts"),
+      ]);
+      const tasks = resources.use(new TaskManager({ store, containers: containerOfTask }));
+      return registerService(await services.tasks(), tasksService(tasks, store.clock));
+    },
+    "containerd.services.version.v1.Version": async () => {
+      const { versionService } = await import("./services/version.ts");
+      return registerService(await services.version(), versionService());
+    },
+    "grpc.health.v1.Health": async () => {
+      const { healthService } = await import("./services/health.ts");
+      return registerService(await services.health(), healthService());
+    },
+  };
+}
