@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { goCtr, ourCtr } from "../support/binaries.ts";
+import type { PrivateEngine } from "../support/engine.ts";
 import { type Outcome, type RunOptions, run } from "../support/process.ts";
 import { type Comparison, differences } from "./compare.ts";
 import { mask } from "./masks.ts";
@@ -14,7 +15,7 @@ export interface Step extends Comparison, Pick<RunOptions, "stdin" | "env"> {
 }
 
 export class Pair {
-  constructor(readonly address: string) {}
+  constructor(readonly engine: Pick<PrivateEngine, "address" | "ourAddress">) {}
 
   /** Runs a step with both tools and fails the test at the first difference. */
   async step(step: Step): Promise<{ readonly ours: Outcome; readonly theirs: Outcome }> {
@@ -36,14 +37,21 @@ export class Pair {
 
   ours(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
     return run(
-      [ourCtr, "-a", this.address, "-n", ourNamespace, ...argv.map((word) => word.replaceAll("$NS", ourNamespace))],
+      [
+        ourCtr,
+        "-a",
+        this.engine.ourAddress,
+        "-n",
+        ourNamespace,
+        ...argv.map((word) => word.replaceAll("$NS", ourNamespace)),
+      ],
       options,
     );
   }
 
   go(argv: readonly string[], namespace: string, options: RunOptions = {}): Promise<Outcome> {
     return run(
-      [goCtr, "-a", this.address, "-n", namespace, ...argv.map((word) => word.replaceAll("$NS", namespace))],
+      [goCtr, "-a", this.engine.address, "-n", namespace, ...argv.map((word) => word.replaceAll("$NS", namespace))],
       options,
     );
   }

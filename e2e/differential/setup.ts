@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { startContainerd } from "../support/containerd.ts";
+import { startEngine } from "../support/engine.ts";
 import { archiveOf, busyboxLayout, nginxLayout } from "../support/images.ts";
 import { Pair } from "./harness.ts";
 
@@ -16,11 +16,11 @@ export interface Arena extends AsyncDisposable {
 
 /** A daemon with one single-platform and one many-platform image in both namespaces, imported by the Go tool. */
 export async function openArena(): Promise<Arena> {
-  const daemon = await startContainerd();
+  const daemon = await startEngine();
   const archives = { busybox: join(daemon.dir, "busybox.tar"), nginx: join(daemon.dir, "nginx.tar") };
   await archiveOf(await busyboxLayout(), archives.busybox);
   await archiveOf(await nginxLayout(), archives.nginx);
-  const pair = new Pair(daemon.address);
+  const pair = new Pair(daemon);
   await pair.prepare(
     ["images", "import", "--base-name", "docker.io/library/busybox", archives.busybox],
     ["images", "import", "--base-name", "docker.io/library/nginx", "--all-platforms", archives.nginx],

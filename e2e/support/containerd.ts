@@ -83,7 +83,7 @@ async function boot(config: string) {
 }
 
 /** Kills the shims that were started for `address`, and the processes of their containers with them. */
-async function endShims(address: string): Promise<void> {
+export async function endShims(address: string): Promise<void> {
   for (const pid of await processesNaming(address)) {
     for (const child of await childrenOf(pid)) tryKill(child);
     tryKill(pid);
@@ -131,6 +131,6 @@ export async function mountsBelow(dir: string): Promise<readonly string[]> {
   return points.reverse();
 }
 
-async function unmountBelow(dir: string): Promise<void> {
+export async function unmountBelow(dir: string): Promise<void> {
   for (const point of await mountsBelow(dir)) await mustRun(["umount", "-l", point]);
 }

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ourCtr } from "../support/binaries.ts";
-import { mountsBelow, type PrivateContainerd, startContainerd } from "../support/containerd.ts";
+import { mountsBelow } from "../support/containerd.ts";
+import { type PrivateEngine, startEngine } from "../support/engine.ts";
 import { type Layout, nginxLayout, pushLayout, sha256 } from "../support/images.ts";
 import { mustRun, type Outcome, type RunOptions, run } from "../support/process.ts";
 import { type PrivateRegistry, startRegistry } from "../support/registry.ts";
@@ -13,13 +14,13 @@ import { openTerminal } from "../support/terminal.ts";
  * from where the one before it ended.
  */
 const image = "docker.io/library/nginx:alpine";
-let daemon: PrivateContainerd;
+let daemon: PrivateEngine;
 let registry: PrivateRegistry;
 let layout: Layout;
 let hostsDir: string;
 
 beforeAll(async () => {
-  [daemon, registry, layout] = await Promise.all([startContainerd(), startRegistry(), nginxLayout()]);
+  [daemon, registry, layout] = await Promise.all([startEngine(), startRegistry(), nginxLayout()]);
   await pushLayout(registry.host, "library/nginx", "alpine", layout);
   // The one thing that a user with a network does not need: docker.io is on loopback here.
   hostsDir = join(daemon.dir, "hosts");
@@ -32,7 +33,7 @@ afterAll(async () => {
   await registry[Symbol.asyncDispose]();
 });
 
-const command = (...words: readonly string[]) => [ourCtr, "--address", daemon.address, ...words];
+const command = (...words: readonly string[]) => [ourCtr, "--address", daemon.ourAddress, ...words];
 
 function ctr(...words: readonly string[]): Promise<Outcome> {
   return run(command(...words));

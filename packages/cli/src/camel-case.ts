@@ -1,4 +1,5 @@
 /** `skip-verify` as `skipVerify`; the run-time half of `FlagValues`. */
 export function camelCase(name: string): string {
-  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  const [first = "", ...rest] = name.split("-");
+  return first + rest.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
 }

@@ -101,7 +101,7 @@ function indexNames(specs: FlagSpecs): ReadonlyMap<string, Named> {
 
 /** Reads one flag; returns how many further words it took. */
 function takeFlag(names: ReadonlyMap<string, Named>, state: State, word: string, next: string | undefined): 0 | 1 {
-  const body = word.replace(/^--?/, "");
+  const body = word.slice(word.startsWith("--") ? 2 : 1);
   if (body === "" || body.startsWith("-") || body.startsWith("=")) throw new UsageError(`bad flag syntax: ${word}`);
   const equals = body.indexOf("=");
   const typed = equals < 0 ? body : body.slice(0, equals);

@@ -32,6 +32,7 @@ export function commandTable(): readonly Entry[] {
     group("oci", "OCI tools", {
       entries: [entry(top.ociSpec, async () => (await import("./commands/oci/spec.ts")).specCommand)],
     }),
+    entry(top.serve, async () => (await import("./commands/serve.ts")).serveCommand),
     entry(top.info, async () => (await import("./commands/info.ts")).infoCommand),
   ];
 }

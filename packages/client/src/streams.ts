@@ -1,6 +1,5 @@
 import { ContainerdError, loadAnyCodecs, type protobufAny, services } from "@ctr/api";
 import type { Client } from "./client.ts";
-import { randomId } from "./random-id.ts";
 import { RequestQueue } from "./request-queue.ts";
 import { type CallSettings, signalOf } from "./settings.ts";
 
@@ -29,6 +28,7 @@ export class Streams {
 
   /** Opens a stream; its id is known to the daemon once this resolves. `prefix` only makes the id readable. */
   async open(prefix: string, settings: CallSettings = {}): Promise<DaemonStream> {
+    const { randomId } = await import("./random-id.ts");
     const id = `${prefix}-${randomId()}`;
     const cancel = new AbortController();
     const requests = new RequestQueue<protobufAny.Any>();

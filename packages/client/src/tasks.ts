@@ -8,17 +8,9 @@ import {
   services,
   type taskTypes,
 } from "@ctr/api";
-import {
-  type Descriptor,
-  encodeProcess,
-  type Mount,
-  PROCESS_TYPE_URL,
-  type SpecProcess,
-  type Timestamp,
-} from "@ctr/oci";
+import type { Descriptor, Mount, SpecProcess, Timestamp } from "@ctr/oci";
 import type { Client } from "./client.ts";
 import type { CallSettings } from "./settings.ts";
-import { parseSignal } from "./signals.ts";
 import { descriptorFromWire, descriptorToWire, timestampFromWire } from "./wire.ts";
 
 export type TaskStatus = "unknown" | "created" | "running" | "stopped" | "paused" | "pausing";
@@ -133,6 +125,7 @@ export class Tasks {
   /** Sends a signal, given as `SIGTERM`, `term` or 15. */
   async kill(containerId: string, signal: string | number, settings: KillSettings = {}): Promise<void> {
     const { execId = "", all = false } = settings;
+    const { parseSignal } = await import("./signals.ts");
     const request = { containerId, execId, signal: parseSignal(signal), all };
     await (await this.#service).kill(request, this.#client.callOptions(settings));
   }
@@ -158,7 +151,8 @@ export class Tasks {
   /** Adds a process to a running task; `start` with its exec id runs it. */
   async exec(exec: NewExec, settings: CallSettings = {}): Promise<void> {
     const { containerId, execId, process } = exec;
-    const spec = { typeUrl: PROCESS_TYPE_URL, value: encodeProcess(process) };
+    const { processToWire } = await import("./process-wire.ts");
+    const spec = processToWire(process);
     await (await this.#service).exec(
       { containerId, execId, spec, ...stdioToWire(exec) },
       this.#client.callOptions(settings),

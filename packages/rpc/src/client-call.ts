@@ -156,7 +156,7 @@ function requestFields({ path, authority, call }: ClientCallOptions): HeaderFiel
     [":scheme", "http"],
     [":path", path],
     [":authority", authority],
-    ["content-type", "application/grpc"],
+    ["content-type", GRPC],
     ["te", "trailers"],
     ["user-agent", "ctr-rpc"],
   ];
@@ -165,9 +165,12 @@ function requestFields({ path, authority, call }: ClientCallOptions): HeaderFiel
   return fields;
 }
 
+const GRPC = "application/grpc";
+
 /** `application/grpc`, also with a `+proto` or a parameter after it. */
 export function isGrpc(fields: readonly HeaderField[]): boolean {
-  return /^application\/grpc(?:[+;]|$)/.test(fieldValue(fields, "content-type") ?? "");
+  const type = fieldValue(fields, "content-type") ?? "";
+  return type === GRPC || type.startsWith(`${GRPC}+`) || type.startsWith(`${GRPC};`);
 }
 
 function notGrpc(fields: readonly HeaderField[]): Status {

@@ -1,5 +1,7 @@
 import { FRAME_HEADER_BYTES, frameFlag, frameType } from "./frame.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** Frames in the order they will leave, in one growing buffer, so that a turn's frames go out in one write. */
 export class FrameWriter {
   #bytes: Uint8Array;
@@ -27,6 +29,12 @@ export class FrameWriter {
     this.reserve(bytes.byteLength);
     this.#bytes.set(bytes, this.#length);
     this.#length += bytes.byteLength;
+  }
+
+  /** Text of one octet per char. */
+  ascii(text: string): void {
+    this.reserve(text.length);
+    for (let at = 0; at < text.length; at++) this.#bytes[this.#length++] = text.charCodeAt(at);
   }
 
   /** A frame header for `size` payload bytes, which the caller writes next. */
@@ -93,7 +101,7 @@ export class FrameWriter {
   }
 
   goaway(lastStreamId: number, code: number, debug: string): void {
-    const text = new TextEncoder().encode(debug);
+    const text = debug === "" ? NOTHING : new TextEncoder().encode(debug);
     this.header(frameType.goaway, 0, 0, 8 + text.byteLength);
     this.uint32(lastStreamId);
     this.uint32(code);

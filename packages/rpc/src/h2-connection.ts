@@ -187,7 +187,7 @@ export class H2Connection implements SocketEvents, StreamHost {
       [settingId.maxHeaderListSize, MAX_HEADER_LIST_BYTES],
     ];
     if (this.#options.role === "client") {
-      frames.raw(new TextEncoder().encode(CLIENT_PREFACE));
+      frames.ascii(CLIENT_PREFACE);
       settings.push([settingId.enablePush, 0]);
     } else {
       settings.push([settingId.maxConcurrentStreams, MAX_CONCURRENT_STREAMS]);

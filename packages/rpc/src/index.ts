@@ -23,3 +23,5 @@ export {
   type StatusName,
   statusNames,
 } from "./status.ts";
+export { type ConnectTtrpcOptions, connectTtrpc, type TtrpcChannel } from "./ttrpc/client.ts";
+export { type ServeTtrpcOptions, serveTtrpc, type TtrpcServer } from "./ttrpc/server.ts";

@@ -7,7 +7,7 @@ export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 /** The prefix of an uncompressed message. */
 export function messagePrefix(length: number): Uint8Array {
-  return Uint8Array.of(0, length >>> 24, length >>> 16, length >>> 8, length);
+  return new Uint8Array([0, length >>> 24, length >>> 16, length >>> 8, length]);
 }
 
 /** Bytes that are no gRPC message, or one we do not take. */

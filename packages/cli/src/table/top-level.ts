@@ -58,3 +58,9 @@ export const run = declareCommand("run", "Create a container, start it and wait 
   },
   ownArgs: true,
 });
+export const serve = declareCommand("serve", "Serve the embedded engine to clients of containerd", {
+  description: "the store is the one --address embedded:///some/root names; containers go on when the server ends",
+  flags: {
+    listen: string("socket to listen on", { alias: "l", default: "/run/ctr/ctr.sock" }),
+  },
+});

@@ -1,5 +1,5 @@
 import type { Client } from "@ctr/client";
-import { defaultPlatforms, formatPlatform, type Image, imageSize, readPlatforms } from "@ctr/oci";
+import { type Descriptor, defaultPlatforms, formatPlatform, type Image, imageSize, readPlatforms } from "@ctr/oci";
 import { defineCommand } from "../../command.ts";
 import { messageOf, wrap } from "../../errors.ts";
 import { formatLabels } from "../../labels.ts";
@@ -32,21 +32,30 @@ export const listCommand = defineCommand<typeof list>({
 /** What cannot be read is told on stderr; the row shows what could. */
 async function toRow(client: Client, image: Image, log: Logger, signal: AbortSignal): Promise<readonly string[]> {
   const { name, target, labels } = image;
-  const { size, fault } = await imageSize(client.content, target, { signal, matcher: defaultPlatforms() });
-  if (fault !== undefined) {
-    await log.error(`failed calculating size for image ${name}`, { error: messageOf(fault) });
+  // Side by side: each is a chain of round trips to the daemon.
+  const [total, platforms] = await Promise.all([
+    imageSize(client.content, target, { signal, matcher: defaultPlatforms() }),
+    platformsOf(client, target, signal),
+  ]);
+  if (total.fault !== undefined) {
+    await log.error(`failed calculating size for image ${name}`, { error: messageOf(total.fault) });
   }
-  const platforms = await platformsOf(client, image, log, signal);
-  return [name, target.mediaType, target.digest, formatIec(size), platforms, formatLabels(labels, "-")];
+  if (platforms.fault !== undefined) {
+    await log.error(`failed resolving platform for image ${name}`, { error: messageOf(platforms.fault) });
+  }
+  return [name, target.mediaType, target.digest, formatIec(total.size), platforms.text, formatLabels(labels, "-")];
 }
 
-async function platformsOf(client: Client, { name, target }: Image, log: Logger, signal: AbortSignal): Promise<string> {
+async function platformsOf(
+  client: Client,
+  target: Descriptor,
+  signal: AbortSignal,
+): Promise<{ readonly text: string; readonly fault: unknown }> {
   try {
     const found = await readPlatforms(client.content, target, { signal });
     const names = [...new Set(found.map(formatPlatform))].sort();
-    return names.length === 0 ? "-" : names.join(",");
-  } catch (error) {
-    await log.error(`failed resolving platform for image ${name}`, { error: messageOf(error) });
-    return "-";
+    return { text: names.length === 0 ? "-" : names.join(","), fault: undefined };
+  } catch (fault) {
+    return { text: "-", fault };
   }
 }
