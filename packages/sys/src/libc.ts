@@ -38,12 +38,17 @@ const errnos: readonly (readonly [number, string, string])[] = [
   [22, "EINVAL", "invalid argument"],
   [24, "EMFILE", "too many open files"],
   [25, "ENOTTY", "inappropriate ioctl for device"],
+  [27, "EFBIG", "file too large"],
   [28, "ENOSPC", "no space left on device"],
   [30, "EROFS", "read-only file system"],
+  [31, "EMLINK", "too many links"],
   [36, "ENAMETOOLONG", "file name too long"],
   [38, "ENOSYS", "function not implemented"],
+  [39, "ENOTEMPTY", "directory not empty"],
   [40, "ELOOP", "too many levels of symbolic links"],
+  [61, "ENODATA", "no data available"],
   [95, "EOPNOTSUPP", "operation not supported"],
+  [122, "EDQUOT", "disk quota exceeded"],
 ];
 
 const errnoWords: Readonly<Record<string, string>> = Object.fromEntries(errnos.map(([, name, words]) => [name, words]));
@@ -67,6 +72,7 @@ const signatures = {
   mount: ["ptr", "ptr", "ptr", "u64", "ptr"],
   umount2: ["cstring", "i32"],
   flock: ["i32", "i32"],
+  syncfs: ["i32"],
   ioctl: ["i32", "u64", "ptr"],
   tcgetattr: ["i32", "ptr"],
   tcsetattr: ["i32", "i32", "ptr"],

@@ -1,0 +1,40 @@
+// The entry point of a worker thread: unpacks one layer at a time, and tells when it is done. The one module here that
+// does work when it is loaded, because that is what a worker's entry is.
+import { applyLayer } from "./apply-layer.ts";
+import { type ApplyJob, errorToPlain, type FromWorker, type ToWorker } from "./apply-message.ts";
+import { GrowingFile } from "./growing-file.ts";
+
+let current: { readonly file: GrowingFile; readonly stop: AbortController } | undefined;
+
+async function apply(job: ApplyJob): Promise<FromWorker> {
+  try {
+    using file = new GrowingFile(job.path, job.growth);
+    const stop = new AbortController();
+    current = { file, stop };
+    const { target, ...options } = job;
+    const layer = await applyLayer(file.read(), target, { ...options, signal: stop.signal });
+    return { kind: "applied", layer };
+  } catch (error) {
+    return { kind: "failed", error: errorToPlain(error) };
+  } finally {
+    current = undefined;
+  }
+}
+
+globalThis.addEventListener("message", (event) => {
+  // Only the pool posts to this worker, and only this.
+  const message = (event as MessageEvent<ToWorker>).data;
+  switch (message.kind) {
+    case "apply":
+      void apply(message.job).then((answer) => postMessage(answer));
+      break;
+    case "growth":
+      current?.file.grow(message.growth);
+      break;
+    case "cancel": {
+      const error = new Error("context canceled");
+      current?.stop.abort(error);
+      current?.file.fail(error);
+    }
+  }
+});
