@@ -1,0 +1,151 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { ContainerdError, type protobufAny, type runcOptions } from "@ctr/api";
+import { listMounts, unmountAll } from "@ctr/sys";
+import { type ShimAddress, shimAddressFromFiles, socketPathOf } from "./shim-address.ts";
+import type { TaskPaths } from "./task-paths.ts";
+
+export interface BundleContents {
+  readonly spec: protobufAny.Any;
+  readonly shimBinary: string;
+  /** Of a runc shim: what its `delete` needs to know of the runc to call, should it never get as far as `Create`. */
+  readonly runc: runcOptions.Options | undefined;
+}
+
+/**
+ * Makes the directory that a shim runs in. `log` is a regular file: a FIFO would need a reader for as long as the shim
+ * lives, and without any `log` the shim dies. Engine reference: 11.3, 11.4.
+ */
+export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
+  const { bundle, rootfs, work } = paths;
+  mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 });
+  mkdirSync(bundle, { mode: 0o700 });
+  mkdirSync(rootfs, { mode: 0o711 });
+  mkdirSync(work, { recursive: true, mode: 0o711 });
+  symlinkSync(work, join(bundle, "work"));
+  writeFileSync(join(bundle, "log"), "", { mode: 0o600 });
+  writeFileSync(join(bundle, "config.json"), contents.spec.value, { mode: 0o600 });
+  writeFileSync(join(bundle, "shim-binary-path"), contents.shimBinary, { mode: 0o600 });
+  if (contents.runc) {
+    writeFileSync(join(bundle, "options.json"), optionsJson(contents.runc), { mode: 0o600 });
+    writeFileSync(join(bundle, "runtime"), contents.runc.binaryName || "runc", { mode: 0o600 });
+  }
+  openToMappedRoot(bundle, contents.spec);
+}
+
+/** The root user inside a user namespace has to get through to its root filesystem. */
+function openToMappedRoot(bundle: string, spec: protobufAny.Any): void {
+  const gid = mappedRootGid(spec);
+  if (gid === undefined) return;
+  chmodSync(bundle, 0o710);
+  chownSync(bundle, process.geteuid?.() ?? 0, gid);
+}
+
+function mappedRootGid(spec: protobufAny.Any): number | undefined {
+  interface Mapping {
+    readonly containerID?: number;
+    readonly hostID?: number;
+  }
+  let parsed: { readonly linux?: { readonly gidMappings?: readonly Mapping[] } } | null;
+  try {
+    // The spec is the client's JSON; only this one optional path in it is read, and a wrong type gives undefined below.
+    parsed = JSON.parse(new TextDecoder().decode(spec.value)) as typeof parsed;
+  } catch (cause) {
+    throw new ContainerdError({ code: "invalid_argument", what: "the container's spec is not JSON", cause });
+  }
+  const mapping = parsed?.linux?.gidMappings?.find?.((each) => each.containerID === 0);
+  return typeof mapping?.hostID === "number" ? mapping.hostID : undefined;
+}
+
+/** Options as the runc shim reads them back: the JSON of its Go struct. */
+function optionsJson(options: runcOptions.Options): string {
+  const entries = Object.entries(options).filter(([, value]) => value !== "" && value !== 0 && value !== false);
+  const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return JSON.stringify(Object.fromEntries(entries.map(([key, value]) => [snake(key), value])));
+}
+
+/** Remembers where the shim answers, for the next process. */
+export function writeShimAddress(bundle: string, address: ShimAddress): void {
+  const path = join(bundle, "bootstrap.json");
+  writeFileSync(`${path}.new`, JSON.stringify(address), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+/** Where the shim of a bundle answers; undefined when it never came that far. */
+export function readShimAddress(bundle: string): ShimAddress | undefined {
+  return shimAddressFromFiles(readText(join(bundle, "bootstrap.json")), readText(join(bundle, "address")));
+}
+
+/** The shim that a bundle was made for. */
+export function readShimBinary(bundle: string): string | undefined {
+  return readText(join(bundle, "shim-binary-path"))?.trim();
+}
+
+/** Removes the socket file of a shim that is dead: one that was killed leaves it. */
+export function removeDeadSocket(bundle: string): void {
+  const address = readShimAddress(bundle)?.address;
+  if (address === undefined) return;
+  const path = socketPathOf(address);
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path, { force: true });
+}
+
+export function bundleExists(paths: TaskPaths): boolean {
+  return existsSync(paths.bundle);
+}
+
+/** Removes bundle and work directory. A bundle that something is still mounted in is left, with an error. */
+export async function removeBundle(paths: TaskPaths): Promise<void> {
+  if (existsSync(paths.bundle)) {
+    if (existsSync(paths.rootfs)) await unmountAll(paths.rootfs);
+    refuseMounts(paths.bundle);
+    const trash = join(dirname(paths.bundle), `.${basename(paths.bundle)}`);
+    rmSync(trash, { recursive: true, force: true });
+    renameSync(paths.bundle, trash);
+    rmSync(trash, { recursive: true, force: true });
+  }
+  rmSync(paths.work, { recursive: true, force: true });
+  removeIfEmpty(dirname(paths.bundle));
+  removeIfEmpty(dirname(paths.work));
+}
+
+/** rm would go through a mount into what is mounted: a snapshot, or somebody's home. */
+function refuseMounts(bundle: string): void {
+  const inside = listMounts().filter((mount) => mount.mountPoint.startsWith(`${bundle}/`));
+  if (inside.length === 0) return;
+  throw new ContainerdError({
+    code: "failed_precondition",
+    what: "cannot remove the task's bundle",
+    where: { mount: inside[0]?.mountPoint },
+    why: "something is still mounted in it",
+    fix: "unmount it and remove the task again",
+  });
+}
+
+function removeIfEmpty(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch {
+    // Another task is in it, or it is gone: both are fine.
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    // Not written, or the bundle is being removed: either way there is nothing to read.
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+import { bootstrapV1, protobufAny } from "@ctr/api";
+import { parseShimAnswer, type ShimAddress } from "./shim-address.ts";
+import { runStart, type ShimCommand, shimFailed } from "./shim-process.ts";
+
+/**
+ * Starts a shim and says where it answers. Shims before 2.3 read the options from stdin, those since then a message
+ * that has them; each fails on the other's. The older form is tried first: a shim that does not know it says so at once
+ * and starts nothing. Engine reference: 11.2.
+ */
+export async function startShim(command: ShimCommand, options: protobufAny.Any | undefined): Promise<ShimAddress> {
+  const plain = options === undefined ? new Uint8Array(0) : protobufAny.Any.encode(options).finish();
+  const first = await runStart(command, plain);
+  if (first.exitCode === 0) return parseShimAnswer(first.stdout);
+  const second = await runStart(command, bootstrapParams(command, options));
+  if (second.exitCode === 0) return parseShimAnswer(second.stdout);
+  // One that knows the newer form has refused the older one for its form alone; its real complaint is the second.
+  throw shimFailed("start", command, /deprecated|bootstrap/i.test(first.stderr) ? second : first);
+}
+
+function bootstrapParams(command: ShimCommand, options: protobufAny.Any | undefined): Uint8Array {
+  const params = bootstrapV1.BootstrapParams.fromPartial({
+    instanceId: command.id,
+    namespace: command.namespace,
+    containerdVersion: "2.3.0",
+    containerdTtrpcAddress: command.eventsSocket,
+    containerdGrpcAddress: command.address,
+    containerdBinary: process.execPath,
+    extensions: options === undefined ? [] : [{ value: options }],
+  });
+  return bootstrapV1.BootstrapParams.encode(params).finish();
+}

@@ -1,0 +1,114 @@
+import { ContainerdError, type mountTypes, type protobufAny } from "@ctr/api";
+import { bundleExists, makeBundle, writeShimAddress } from "./bundle.ts";
+import { startShim } from "./shim-start.ts";
+import { buryTask, isShimGone, undoCreate } from "./task-cleanup.ts";
+import { shimCall, shimCommand, type TaskContext } from "./task-context.ts";
+import { runcRoot, type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
+import { findTask, insertTask, setTaskPid } from "./task-rows.ts";
+import { resolveRuntime, type TaskContainer, type TaskRuntime } from "./task-runtime.ts";
+
+/** A task to make. */
+export interface CreateTask {
+  readonly namespace: string;
+  readonly id: string;
+  readonly rootfs: readonly mountTypes.Mount[];
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly terminal: boolean;
+  /** Directory of a checkpoint to restore from; "" for none. */
+  readonly checkpoint: string;
+  readonly options: protobufAny.Any | undefined;
+  readonly runtimePath: string;
+}
+
+/** How long undoing a failed creation may take. */
+const UNDO_MS = 15_000;
+
+/**
+ * Makes bundle and row, starts the shim and has it create the container. Returns the pid of its first process. What a
+ * failure leaves is removed; what a killed process leaves, the next creation removes. `already_exists` while there is
+ * a task of that id.
+ */
+export async function createTask(
+  context: TaskContext,
+  container: TaskContainer,
+  task: CreateTask,
+  signal: AbortSignal,
+): Promise<number> {
+  const { store } = context;
+  using _lock = await store.locks.of(taskLock(task.namespace, task.id), { signal });
+  const paths = taskPaths(store, task.namespace, task.id);
+  await clearTheWay(context, paths, signal);
+  const runtime = resolveRuntime(container, { ...task, runcRoot: runcRoot(store), searchPath: context.searchPath });
+  if (runtime.runc) refuseLoneStdin(task);
+  makeBundle(paths, { spec: specOf(container, task.id), shimBinary: runtime.binary, runc: runtime.runc });
+  store.db.write((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
+  try {
+    const pid = await launch(context, paths, runtime, task, signal);
+    store.db.write((tx) => setTaskPid(tx, task.namespace, task.id, pid));
+    return pid;
+  } catch (error) {
+    // The caller may have given up; its debris goes all the same.
+    await undoCreate(context, paths, AbortSignal.timeout(UNDO_MS)).catch((undoError: unknown) => {
+      // The row stays, and with it the duty: the next creation or deletion tries again.
+      if (error instanceof Error && error.cause === undefined) error.cause = undoError;
+    });
+    throw error;
+  }
+}
+
+async function launch(
+  context: TaskContext,
+  paths: TaskPaths,
+  runtime: TaskRuntime,
+  task: CreateTask,
+  signal: AbortSignal,
+): Promise<number> {
+  const endpoint = await context.events();
+  const command = shimCommand(context, paths, runtime.binary, signal);
+  writeShimAddress(paths.bundle, await startShim(command, runtime.options));
+  const shim = await context.shims.connect(paths, signal);
+  const { id, stdin, stdout, stderr, terminal, checkpoint } = task;
+  const request = {
+    ...{ id, stdin, stdout, stderr, terminal, checkpoint },
+    bundle: paths.bundle,
+    rootfs: [...task.rootfs],
+    options: runtime.options,
+  };
+  const event = { namespace: task.namespace, topic: "/tasks/create", id };
+  const { pid } = await endpoint.expect(event, () => shim.task.create(request, shimCall(task.namespace, signal)));
+  return pid;
+}
+
+/** Makes sure that nothing of an earlier task of this id is left. */
+async function clearTheWay(context: TaskContext, paths: TaskPaths, signal: AbortSignal): Promise<void> {
+  const row = context.store.db.read((tx) => findTask(tx, paths.namespace, paths.id));
+  if (row === undefined ? bundleExists(paths) : row.pid === 0n) {
+    // Whoever was creating it no longer holds the lock, and never told its client that there is a task.
+    await undoCreate(context, paths, signal);
+  } else if (row !== undefined) {
+    if (!(await isShimGone(context, paths, signal))) throw alreadyExists(paths.id);
+    await buryTask(context, row, signal);
+  }
+}
+
+function alreadyExists(id: string): ContainerdError {
+  return new ContainerdError({ code: "already_exists", what: `task ${id}` });
+}
+
+function specOf(container: TaskContainer, id: string): protobufAny.Any {
+  if (container.spec) return container.spec;
+  throw new ContainerdError({ code: "invalid_argument", what: `container ${id} has no spec` });
+}
+
+/** runc's shim would wait for ever: engine reference, 15.1. */
+function refuseLoneStdin({ id, stdin, stdout, stderr, terminal }: CreateTask): void {
+  if (stdin === "" || stdout !== "" || stderr !== "" || terminal) return;
+  throw new ContainerdError({
+    code: "invalid_argument",
+    what: `cannot create task ${id}`,
+    why: "it has a stdin, but neither stdout nor stderr",
+    fix: "name all three, or none",
+  });
+}

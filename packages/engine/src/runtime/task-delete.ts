@@ -1,0 +1,92 @@
+import { hasCode } from "@ctr/api";
+import { removeBundle } from "./bundle.ts";
+import type { ShimConnection } from "./shim-connection.ts";
+import { buryTask, isShimGone, shutDown, undoCreate } from "./task-cleanup.ts";
+import { shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
+import { exitOf, recordState } from "./task-exit.ts";
+import { type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
+import {
+  deleteTask,
+  type Exit,
+  exitOfRow,
+  findTask,
+  publishDelete,
+  recordExit,
+  type TaskKey,
+  type TaskRow,
+} from "./task-rows.ts";
+
+/**
+ * Deletes a task that has ended or never was started, and then its shim, row and bundle. The shim decides whether the
+ * task may go. A task whose shim is dead, or dies meanwhile, is buried instead.
+ */
+export async function deleteTaskAndShim(context: TaskContext, key: TaskKey, signal: AbortSignal): Promise<Exit> {
+  const { store } = context;
+  using _lock = await store.locks.of(taskLock(key.namespace, key.id), { signal });
+  const row = store.db.read((tx) => findTask(tx, key.namespace, key.id));
+  if (row === undefined) throw taskNotFound(key.id);
+  const paths = taskPaths(store, key.namespace, key.id);
+  if (row.pid === 0n) {
+    await undoCreate(context, paths, signal);
+    throw taskNotFound(key.id);
+  }
+  for (let attempt = 1; ; attempt++) {
+    if (await isShimGone(context, paths, signal)) return await buryTask(context, findTaskAgain(context, row), signal);
+    const shim = await context.shims.connect(paths, signal);
+    try {
+      return await deleteLiving(context, shim, row, paths, signal);
+    } catch (error) {
+      if (!shim.isClosed || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** A connection that breaks again and again, though its shim lives, is nothing that one more try would mend. */
+const MAX_ATTEMPTS = 3;
+
+/** The row as it is now: an attempt to delete the task may have learnt how it ended. */
+function findTaskAgain({ store }: TaskContext, row: TaskRow): TaskRow {
+  return store.db.read((tx) => findTask(tx, row.namespace, row.id)) ?? row;
+}
+
+async function deleteLiving(
+  context: TaskContext,
+  shim: ShimConnection,
+  row: TaskRow,
+  paths: TaskPaths,
+  signal: AbortSignal,
+): Promise<Exit> {
+  const { store } = context;
+  const { exit = exitOfRow(findTaskAgain(context, row)), error } = await deleteInShim(context, shim, row, signal);
+  // Remembered before the shim goes: should this process end right here, the next one still knows.
+  if (exit) store.db.write((tx) => recordExit(store, tx, row, exit));
+  await shutDown(context, paths, signal);
+  store.db.write((tx) => {
+    if (exit) publishDelete(store, tx, row, exit);
+    deleteTask(tx, row.namespace, row.id);
+  });
+  await removeBundle(paths);
+  if (exit === undefined) throw error;
+  return exit;
+}
+
+/**
+ * A shim that knows no such container has nothing to delete; what is left around it goes all the same. Its row tells how
+ * it ended where an earlier deletion was interrupted.
+ */
+async function deleteInShim(
+  { store }: TaskContext,
+  { task }: ShimConnection,
+  row: TaskRow,
+  signal: AbortSignal,
+): Promise<{ readonly exit?: Exit; readonly error?: unknown }> {
+  const call = shimCall(row.namespace, signal);
+  try {
+    // The exit is lost with the shim's answer to Delete, so it is asked for before.
+    recordState(store, row, await task.state({ id: row.id }, call));
+    return { exit: exitOf(await task.delete({ id: row.id }, call)) };
+  } catch (error) {
+    if (!hasCode(error, "not_found")) throw error;
+    return { error };
+  }
+}

@@ -1,0 +1,43 @@
+import { decodeAnyAs, taskTypes, type taskV2 } from "@ctr/api";
+import type { ReadTx } from "../store/database.ts";
+import type { Store } from "../store/store.ts";
+import { type Exit, recordExit, type TaskRow } from "./task-rows.ts";
+
+/** The part of a shim's answers that tells of an end. */
+export type ExitAnswer = Pick<taskV2.StateResponse, "pid" | "exitStatus" | "exitedAt">;
+
+export function exitOf({ pid, exitStatus, exitedAt = { seconds: 0n, nanos: 0 } }: ExitAnswer): Exit {
+  return { pid, exitStatus, exitedAt };
+}
+
+/** Records and tells the end of a task whose shim says that it has stopped, unless that is known already. */
+export function recordState(store: Store, row: TaskRow, state: taskV2.StateResponse): void {
+  if (state.status !== taskTypes.Status.STOPPED || row.exit_status !== null) return;
+  store.db.write((tx) => recordExit(store, tx, row, exitOf(state)));
+}
+
+interface ExitRow {
+  readonly value: Uint8Array;
+}
+
+/** How far back the end of a process is looked for; it is told of moments before anyone asks. */
+const LOOK_BACK = 500;
+
+/** How a process ended according to the journal; undefined when that does not say. */
+export function findExit(
+  tx: ReadTx,
+  key: { readonly namespace: string; readonly id: string; readonly execId?: string },
+): Exit | undefined {
+  const rows = tx.all<ExitRow>(
+    "SELECT value FROM events WHERE namespace = ? AND topic = '/tasks/exit' ORDER BY seq DESC LIMIT ?",
+    key.namespace,
+    LOOK_BACK,
+  );
+  for (const { value } of rows) {
+    const exit = decodeAnyAs({ typeUrl: "containerd.events.TaskExit", value }, "containerd.events.TaskExit");
+    if (exit?.exitedAt && exit.containerId === key.id && exit.id === (key.execId || key.id)) {
+      return { pid: exit.pid, exitStatus: exit.exitStatus, exitedAt: exit.exitedAt };
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,58 @@
+import { ContainerdError, decodeAnyAs, type protobufAny, runcOptions } from "@ctr/api";
+import { resolveShimBinary } from "./shim-binary.ts";
+
+/** What of a container its task is made from. */
+export interface TaskContainer {
+  /** `io.containerd.runc.v2`, or the path of a shim. */
+  readonly runtime: string;
+  readonly runtimeOptions: protobufAny.Any | undefined;
+  readonly spec: protobufAny.Any | undefined;
+}
+
+/** The shim of a task and its options. */
+export interface TaskRuntime {
+  readonly binary: string;
+  readonly options: protobufAny.Any | undefined;
+  /** The same options decoded, where the shim is runc's. */
+  readonly runc: runcOptions.Options | undefined;
+}
+
+export interface RuntimeRequest {
+  /** Wins over the container's runtime when it is not "". */
+  readonly runtimePath: string;
+  /** Win over the container's when they are not empty. */
+  readonly options: protobufAny.Any | undefined;
+  readonly runcRoot: string;
+  readonly searchPath: readonly string[];
+}
+
+const RUNC_OPTIONS = "containerd.runc.v1.Options";
+
+/**
+ * Which shim to start, with which options. runc's get the store's own runc root unless the client named one. `unknown`,
+ * as containerd has it, for options that are not runc's: its shim would crash on them.
+ */
+export function resolveRuntime(container: TaskContainer, request: RuntimeRequest): TaskRuntime {
+  const name = request.runtimePath || container.runtime;
+  const binary = resolveShimBinary(name, request.searchPath);
+  const given = isEmpty(request.options) ? container.runtimeOptions : request.options;
+  if (!/\/containerd-shim-runc-v\d$/.test(binary)) return { binary, options: given, runc: undefined };
+  const runc = isEmpty(given) ? runcOptions.Options.fromPartial({}) : decodeAnyAs(given, RUNC_OPTIONS);
+  if (runc === undefined) {
+    throw new ContainerdError({
+      code: "unknown",
+      what: `invalid task create option for ${name}`,
+      why: `expected ${RUNC_OPTIONS}, got ${given?.typeUrl}`,
+    });
+  }
+  const filled = { ...runc, root: runc.root || request.runcRoot };
+  return {
+    binary,
+    runc: filled,
+    options: { typeUrl: RUNC_OPTIONS, value: runcOptions.Options.encode(filled).finish() },
+  };
+}
+
+function isEmpty(any: protobufAny.Any | undefined): boolean {
+  return any === undefined || (any.typeUrl === "" && any.value.byteLength === 0);
+}
