@@ -7,6 +7,7 @@ export const services = {
   content: async () => (await import("./gen/containerd/services/content/v1/content.ts")).ContentDefinition,
   diff: async () => (await import("./gen/containerd/services/diff/v1/diff.ts")).DiffDefinition,
   events: async () => (await import("./gen/containerd/services/events/v1/events.ts")).EventsDefinition,
+  health: async () => (await import("./gen/grpc/health/v1/health.ts")).HealthDefinition,
   images: async () => (await import("./gen/containerd/services/images/v1/images.ts")).ImagesDefinition,
   introspection: async () =>
     (await import("./gen/containerd/services/introspection/v1/introspection.ts")).IntrospectionDefinition,

@@ -1,8 +1,8 @@
-import { ContainerdError, hasCode, type leasesV1, services } from "@ctr/api";
+import { ContainerdError, hasCode, LEASE_OWNER_HEADER, type leasesV1, services } from "@ctr/api";
 import type { Labels, Timestamp } from "@ctr/oci";
+import type { CallOptions } from "@ctr/rpc";
+import { processIdentity } from "@ctr/sys";
 import type { Client } from "./client.ts";
-import { withGrace } from "./grace.ts";
-import { randomId } from "./random-id.ts";
 import { type CallSettings, signalOf } from "./settings.ts";
 import { timestampFromWire } from "./wire.ts";
 
@@ -53,10 +53,15 @@ export class Leases {
   }
 
   async create(settings: LeaseSettings = {}): Promise<Lease> {
-    const { id = randomId(), labels = {}, expiresMs } = settings;
+    return this.#create(settings, this.#client.callOptions(settings));
+  }
+
+  async #create(settings: LeaseSettings, call: CallOptions): Promise<Lease> {
+    const { labels = {}, expiresMs } = settings;
+    const id = settings.id ?? (await import("./random-id.ts")).randomId();
     const expiry = expiresMs === undefined ? {} : { [EXPIRE_LABEL]: new Date(Date.now() + expiresMs).toISOString() };
     const request = { id, labels: { ...expiry, ...labels } };
-    const { lease } = await (await this.#service).create(request, this.#client.callOptions(settings));
+    const { lease } = await (await this.#service).create(request, call);
     if (lease !== undefined) return leaseFromWire(lease);
     throw new ContainerdError({ code: "internal", what: "cannot read leases answer", why: "it has no lease" });
   }
@@ -70,7 +75,9 @@ export class Leases {
     const client = this.#client;
     if (client.leaseId !== undefined) return borrowedLease(client, client.leaseId);
     const signal = signalOf(settings);
-    const lease = await this.create({ expiresMs: DEFAULT_EXPIRY_MS, ...settings, signal: withGrace(signal) });
+    const { withGrace } = await import("./grace.ts");
+    const wanted = { expiresMs: DEFAULT_EXPIRY_MS, ...settings, signal: withGrace(signal) };
+    const lease = await this.#create(wanted, this.#ownedCall(wanted));
     if (signal.aborted) {
       await this.#release(lease.id);
       throw signal.reason;
@@ -109,6 +116,12 @@ export class Leases {
   async resources(id: string, settings: CallSettings = {}): Promise<readonly LeaseResource[]> {
     const { resources } = await (await this.#service).listResources({ id }, this.#client.callOptions(settings));
     return resources.map(({ type, id }) => ({ type, id }));
+  }
+
+  /** The embedded engine lets the lease lapse with this process; other daemons go by its expiry alone. */
+  #ownedCall(settings: CallSettings): CallOptions {
+    const call = this.#client.callOptions(settings);
+    return { ...call, metadata: { ...call.metadata, [LEASE_OWNER_HEADER]: processIdentity() } };
   }
 
   /** Runs also after the caller was cancelled, so without its signal. */

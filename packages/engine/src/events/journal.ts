@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { protobufAny } from "@ctr/api";
 import type { WriteTx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
+import { notifyFollowers } from "./wake.ts";
 
 /** Something that happened, as it is written to the journal. */
 export interface EventEntry {
@@ -21,18 +22,36 @@ export interface EventEntry {
  * committed, here and in other processes. False when its `once` was there already.
  */
 export function publish(store: Store, tx: WriteTx, entry: EventEntry): boolean {
-  const time = entry.time ?? store.clock.now();
+  const now = store.clock.now();
   const added = tx.run(
-    "INSERT OR IGNORE INTO events (time, namespace, topic, type_url, value, once) VALUES (?, ?, ?, ?, ?, ?)",
-    time,
+    "INSERT OR IGNORE INTO events (time, added_at, namespace, topic, type_url, value, once) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    entry.time ?? now,
+    now,
     entry.namespace,
     entry.topic,
     entry.event.typeUrl,
     entry.event.value,
     entry.once ?? null,
   );
-  if (added > 0) tx.afterCommit(() => touchTick(store));
-  return added > 0;
+  if (added === 0) return false;
+  if (tx.lastId() % TRIM_EVERY === 0n) trimJournal(tx, now);
+  tx.afterCommit(() => touchTick(store));
+  return true;
+}
+
+/** Rows between two trims. */
+const TRIM_EVERY = 256n;
+/** What is kept: a follower that was stopped for longer, or fell behind by more, misses events. */
+const MAX_AGE = 24n * 3600n * 1_000_000_000n;
+const MAX_EVENTS = 50_000n;
+
+/** Deletes events that are too old or too many. Numbers are never given out again, so nobody takes new ones for seen. */
+export function trimJournal(tx: WriteTx, now: bigint): void {
+  tx.run(
+    "DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ? OR added_at < ?",
+    MAX_EVENTS,
+    now - MAX_AGE,
+  );
 }
 
 /** The file that is touched after every commit with an event in it; followers watch it. */
@@ -41,11 +60,16 @@ export function tickPath(store: Store): string {
 }
 
 function touchTick(store: Store): void {
-  const fd = openSync(tickPath(store), "a", 0o600);
+  notifyFollowers(store.db);
   try {
-    const now = new Date();
-    futimesSync(fd, now, now);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(tickPath(store), "a", 0o600);
+    try {
+      const now = new Date();
+      futimesSync(fd, now, now);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // The event is written; followers in other processes look now and then without being called.
   }
 }

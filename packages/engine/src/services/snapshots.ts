@@ -29,14 +29,17 @@ export function snapshotsService(snapshotters: Snapshotters): ServiceImpl<typeof
   return {
     async prepare(req, context) {
       const mounts = await of(context, req.snapshotter).prepare(req.key, req.parent, {
-        ...context,
+        signal: context.signal,
         labels: req.labels,
       });
       return { mounts: mounts.map(mountToWire) };
     },
 
     async view(req, context) {
-      const mounts = await of(context, req.snapshotter).view(req.key, req.parent, { ...context, labels: req.labels });
+      const mounts = await of(context, req.snapshotter).view(req.key, req.parent, {
+        signal: context.signal,
+        labels: req.labels,
+      });
       return { mounts: mounts.map(mountToWire) };
     },
 

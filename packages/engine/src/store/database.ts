@@ -91,7 +91,7 @@ export class Database implements Disposable {
       this.#sqlite.run("COMMIT");
       return result;
     } catch (error) {
-      if (this.#sqlite.inTransaction) this.#sqlite.run("ROLLBACK");
+      this.#rollback();
       throw sqliteError(error, "cannot write database", this.path);
     } finally {
       this.#writing = false;
@@ -153,8 +153,17 @@ export class Database implements Disposable {
       this.#sqlite.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
       this.#sqlite.run("COMMIT");
     } catch (error) {
-      if (this.#sqlite.inTransaction) this.#sqlite.run("ROLLBACK");
+      this.#rollback();
       throw error;
+    }
+  }
+
+  /** After a full disk or an I/O error SQLite has often rolled back by itself. */
+  #rollback(): void {
+    try {
+      if (this.#sqlite.inTransaction) this.#sqlite.run("ROLLBACK");
+    } catch {
+      // What made it necessary is what the caller must hear of; the file is mended by whoever opens it next.
     }
   }
 }

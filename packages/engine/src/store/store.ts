@@ -37,6 +37,8 @@ const FOREIGN = "io.containerd.metadata.v1.bolt";
 export function openStore(root: string, options: OpenStoreOptions = {}): Store {
   claimRoot(root);
   const db = new Database(join(root, "meta.db"));
+  // SQLite gives its -wal and -shm the mode of the database.
+  chmodSync(db.path, 0o600);
   try {
     const id = storeId(db);
     const state = join(openStateParent(options.stateParent ?? defaultStateParent()), id);

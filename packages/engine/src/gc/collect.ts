@@ -1,0 +1,73 @@
+import type { Cancel } from "@ctr/oci";
+import { clearDirt, readDirt } from "../metadata/dirty.ts";
+import type { Store } from "../store/store.ts";
+import { emptyTrash } from "../store/trash.ts";
+import { isDue } from "./due.ts";
+import { sweepRows } from "./sweep.ts";
+
+/** Something on disk that rows tell of. */
+export interface Collectable {
+  /**
+   * Moves what no row names to the trash. Called with the disk held by the collector alone, so that nothing new is
+   * without its row; it reads the rows itself.
+   */
+  sweep(): void;
+}
+
+export interface CollectOptions extends Cancel {
+  /** What to sweep after the rows; content and local snapshots without it. */
+  readonly backends?: readonly Collectable[];
+}
+
+/** What a collection did. */
+export interface Collected {
+  /** Rows deleted. */
+  readonly rows: number;
+}
+
+/** Collects once whoever is collecting now is done; what was let go before the call is gone after it. */
+export async function collect(store: Store, options: CollectOptions): Promise<Collected> {
+  using _turn = await store.locks.collect(options);
+  return await run(store, options);
+}
+
+/** Collects if there is reason to; undefined when there is none, or another process is at it. */
+export async function collectIfDirty(store: Store, options: CollectOptions): Promise<Collected | undefined> {
+  using turn = store.locks.tryCollect();
+  if (turn === undefined || !store.db.read((tx) => isDue(tx, store.clock.now()))) return undefined;
+  return await run(store, options);
+}
+
+/** Collects unless another process is at it; undefined then. */
+export async function tryCollect(store: Store, options: CollectOptions): Promise<Collected | undefined> {
+  using turn = store.locks.tryCollect();
+  // Awaited here, as the turn ends with this function.
+  return turn === undefined ? undefined : await run(store, options);
+}
+
+/**
+ * Rows first, then the disk: a crash in between leaves files without a row, which the next collection finds, and the
+ * store stays dirty until then.
+ */
+async function run(store: Store, options: CollectOptions): Promise<Collected> {
+  options.signal.throwIfAborted();
+  const { dirt, rows } = store.db.write((tx) => ({ dirt: readDirt(tx), rows: sweepRows(store, tx) }));
+  const backends = options.backends ?? (await localBackends(store));
+  {
+    using _alone = await store.locks.sweepDisk(options);
+    for (const backend of backends) backend.sweep();
+  }
+  if (dirt !== undefined) store.db.write((tx) => clearDirt(tx, dirt));
+  // Slow, and nobody's to wait for but ours: the files have left their places already.
+  await emptyTrash(store);
+  return { rows };
+}
+
+/** Loaded when a collection is due: most commands make no garbage. */
+async function localBackends(store: Store): Promise<readonly Collectable[]> {
+  const { sweepContent } = await import("../content/sweep.ts");
+  const { snapshotDrivers } = await import("../snapshots/drivers.ts");
+  const { sweepSnapshots } = await import("../snapshots/sweep.ts");
+  const drivers = snapshotDrivers(store).map((driver) => ({ sweep: () => sweepSnapshots(store, driver) }));
+  return [{ sweep: () => sweepContent(store) }, ...drivers];
+}

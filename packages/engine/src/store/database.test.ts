@@ -1,0 +1,181 @@
+import { Database as Sqlite } from "bun:sqlite";
+import { afterEach, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Database } from "./database.ts";
+import { SCHEMA_VERSION } from "./schema.ts";
+
+const dirs: string[] = [];
+
+afterEach(() => {
+  for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true });
+});
+
+function newDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), "ctr-db-"));
+  dirs.push(dir);
+  return dir;
+}
+
+function namesIn(db: Database): readonly string[] {
+  return db
+    .read((tx) => tx.all<{ readonly name: string }>("SELECT name FROM namespaces ORDER BY name"))
+    .map(({ name }) => name);
+}
+
+function insert(db: Database, name: string): void {
+  db.write((tx) => tx.run("INSERT INTO namespaces (name) VALUES (?)", name));
+}
+
+/** A program that opens the database and writes `count` rows of its own, once it reads a line. */
+const writer = `
+  import { Database } from ${JSON.stringify(import.meta.resolve("./database.ts"))};
+  const [path, name, count] = process.argv.slice(-3);
+  console.log("ready");
+  for await (const _line of console) break;
+  using db = new Database(path);
+  for (let row = 0; row < Number(count); row++) {
+    db.write((tx) => tx.run("INSERT INTO namespaces (name) VALUES (?)", name + row));
+  }
+`;
+
+test("Database makes its tables in an empty file, once", () => {
+  const path = join(newDir(), "meta.db");
+  {
+    using db = new Database(path);
+    insert(db, "a");
+  }
+  using db = new Database(path);
+  expect(namesIn(db)).toEqual(["a"]);
+  const version = new Sqlite(path).query("PRAGMA user_version").get();
+  expect(version).toEqual({ user_version: SCHEMA_VERSION });
+});
+
+test("Database is made by one of many processes that open it at once, and loses no write of any", async () => {
+  const path = join(newDir(), "meta.db");
+  const children = Array.from({ length: 4 }, (_, index) =>
+    Bun.spawn([process.execPath, "-e", writer, path, `p${index}-`, "25"], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+    }),
+  );
+  // All wait at the line before the one that opens it.
+  await Promise.all(children.map((child) => child.stdout.getReader().read()));
+  for (const child of children) {
+    child.stdin.write("go\n");
+    child.stdin.end();
+  }
+  const faults = await Promise.all(children.map((child) => new Response(child.stderr).text()));
+  expect(faults).toEqual(["", "", "", ""]);
+  expect(await Promise.all(children.map((child) => child.exited))).toEqual([0, 0, 0, 0]);
+  using db = new Database(path);
+  expect(namesIn(db)).toHaveLength(100);
+}, 20_000);
+
+test("Database refuses a file that a newer program wrote", () => {
+  const path = join(newDir(), "meta.db");
+  new Database(path)[Symbol.dispose]();
+  const raw = new Sqlite(path);
+  raw.run(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
+  raw.close();
+  expect(() => new Database(path)).toThrow(expect.objectContaining({ code: "failed_precondition" }));
+});
+
+test("write() refuses once another program has changed the schema meanwhile", () => {
+  const path = join(newDir(), "meta.db");
+  using db = new Database(path);
+  const raw = new Sqlite(path);
+  raw.run(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
+  raw.close();
+  expect(() => insert(db, "a")).toThrow(expect.objectContaining({ code: "failed_precondition" }));
+});
+
+test("Database says that a file is no database", () => {
+  const path = join(newDir(), "meta.db");
+  writeFileSync(path, "not a database, but long enough to be taken for one ".repeat(100));
+  expect(() => new Database(path)).toThrow(expect.objectContaining({ code: "data_loss" }));
+});
+
+test("C5: write() refuses a directory that is not the one that was opened", () => {
+  const dir = newDir();
+  const root = join(dir, "root");
+  mkdirSync(root);
+  using db = new Database(join(root, "meta.db"));
+  insert(db, "a");
+  renameSync(root, join(dir, "old"));
+  expect(() => insert(db, "b")).toThrow(expect.objectContaining({ code: "failed_precondition" }));
+  mkdirSync(root);
+  expect(() => insert(db, "c")).toThrow(expect.objectContaining({ code: "failed_precondition" }));
+  renameSync(root, join(dir, "other"));
+  renameSync(join(dir, "old"), root);
+  insert(db, "d");
+  expect(namesIn(db)).toEqual(["a", "d"]);
+});
+
+test("write() undoes everything when its function throws, and runs no effect", () => {
+  using db = new Database(join(newDir(), "meta.db"));
+  let effects = 0;
+  const fail = () =>
+    db.write((tx) => {
+      tx.afterCommit(() => effects++);
+      tx.run("INSERT INTO namespaces (name) VALUES ('a')");
+      throw new Error("on purpose");
+    });
+  expect(fail).toThrow("on purpose");
+  expect(namesIn(db)).toEqual([]);
+  expect(effects).toBe(0);
+  insert(db, "b");
+  expect(namesIn(db)).toEqual(["b"]);
+});
+
+test("write() keeps the error of its function when that has ended the transaction by itself", () => {
+  using db = new Database(join(newDir(), "meta.db"));
+  const fail = () =>
+    db.write((tx) => {
+      tx.run("ROLLBACK");
+      throw new Error("the first error");
+    });
+  expect(fail).toThrow("the first error");
+  insert(db, "a");
+  expect(namesIn(db)).toEqual(["a"]);
+});
+
+test("write() runs effects after the commit, when other connections see it", () => {
+  const path = join(newDir(), "meta.db");
+  using db = new Database(path);
+  using other = new Database(path);
+  let seen: readonly string[] = [];
+  db.write((tx) => {
+    tx.run("INSERT INTO namespaces (name) VALUES ('a')");
+    tx.afterCommit(() => {
+      seen = namesIn(other);
+    });
+    expect(namesIn(other)).toEqual([]);
+  });
+  expect(seen).toEqual(["a"]);
+});
+
+test("write() refuses a transaction inside another, and one that would wait", () => {
+  using db = new Database(join(newDir(), "meta.db"));
+  expect(() => db.write(() => insert(db, "a"))).toThrow(expect.objectContaining({ code: "internal" }));
+  expect(() => db.write(async () => {})).toThrow("promise");
+  insert(db, "b");
+});
+
+test("a process that is killed in a transaction leaves nothing of it, and holds nobody up", async () => {
+  const path = join(newDir(), "meta.db");
+  using db = new Database(path);
+  const source = `
+    import { Database } from ${JSON.stringify(import.meta.resolve("./database.ts"))};
+    new Database(process.argv.at(-1)).write((tx) => {
+      tx.run("INSERT INTO namespaces (name) VALUES ('half')");
+      process.kill(process.pid, "SIGKILL");
+    });`;
+  const child = Bun.spawn([process.execPath, "-e", source, path], { stderr: "ignore" });
+  await child.exited;
+  expect(child.signalCode).toBe("SIGKILL");
+  insert(db, "whole");
+  expect(namesIn(db)).toEqual(["whole"]);
+});
