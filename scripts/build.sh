@@ -10,6 +10,6 @@ revision=$(git rev-parse --short=12 HEAD 2>/dev/null || true)
 node_modules/.bin/bun build --compile --minify --bytecode --format=esm --splitting \
   --no-compile-autoload-bunfig --no-compile-autoload-dotenv \
   --define "CTR_REVISION=\"$revision\"" \
-  packages/cli/src/main.ts --outfile dist/ctr >/dev/null
+  packages/cli/src/main.ts packages/engine/src/diff/apply-worker.ts --outfile dist/ctr >/dev/null
 [ ! -e scripts/build-sdk.sh ] || bash scripts/build-sdk.sh
 echo "built dist/ctr ($(du -m dist/ctr | cut -f1) MB) and dist/sdk"

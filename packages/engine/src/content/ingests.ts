@@ -73,6 +73,11 @@ export function claimIngest(
   return getIngest(tx, namespace, wanted.ref);
 }
 
+/** From now on the ingest has bytes of its own, and holds on to no other blob. */
+export function makePrivate(tx: WriteTx, ingest: Pick<Ingest, "id">): void {
+  tx.run("UPDATE ingests SET expected = '' WHERE id = ?", ingest.id);
+}
+
 /** Forgets an ingest, and that leases held it. False when it was gone. */
 export function dropIngest(tx: WriteTx, ingest: Pick<Ingest, "id" | "namespace" | "ref">): boolean {
   if (tx.run("DELETE FROM ingests WHERE id = ?", ingest.id) === 0) return false;

@@ -143,6 +143,20 @@ test("another namespace gets bytes that are there without writing them", async (
   expect((await contentOf(store, "one").info(digest)).labels).toEqual({});
 });
 
+test.each([
+  ["begun anew", true, "bytes"],
+  ["written on", false, "layerbytes"],
+])("a writer at bytes of another namespace that is %s has an ingest of its own", async (_how, anew, text) => {
+  using store = openTestStore();
+  const digest = await put(contentOf(store, "one"), layer);
+  const other = contentOf(store, "two");
+  await using writer = await other.writer("ref-1", { ...cancel, expected: digest });
+  if (anew) await writer.truncate(0n, cancel);
+  await writer.write(bytes("bytes"), cancel);
+  expect(await writer.commit({}, cancel)).toBe(digestOf(bytes(text)));
+  expect((await readAll(contentOf(store, "one"), digest)).toString()).toBe("layer");
+});
+
 test("a lease gets the ingest while it is written, and then the blob", async () => {
   using store = openTestStore();
   store.db.write((tx) => createLease(store, tx, "default", { id: "l", labels: {}, owner: "" }));

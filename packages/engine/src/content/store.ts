@@ -24,7 +24,8 @@ import { claimIngest, dropIngest, findIngest, getIngest, type Ingest, listIngest
 import { blobPath, type ContentLayout, contentLayout, ingestDir } from "./layout.ts";
 import { openBlob } from "./reader.ts";
 import { deleteBlob, findBlob, getBlob, listBlobs, setBlobLabels, sharedBlobSize } from "./records.ts";
-import { lockIngest, openSharedWriter, openWriter } from "./writer.ts";
+import { SharedWriter } from "./shared-writer.ts";
+import { lockIngest, openWriter } from "./writer.ts";
 
 /** The blobs and ingests of one namespace. Keeps nothing between calls: other processes use the store too. */
 export class EngineContent implements ContentStore {
@@ -63,7 +64,7 @@ export class EngineContent implements ContentStore {
       // Whoever held the lock until now may have ended the ingest.
       const target = { store: this.#store, layout: this.#layout, scope: this.#scope, ingest: this.#stillThere(ingest) };
       if (shared !== undefined && options.expected !== undefined) {
-        return openSharedWriter(target, lock, options.expected, shared);
+        return new SharedWriter(target, lock, { digest: options.expected, size: shared });
       }
       return await openWriter(target, lock, options.signal);
     } catch (error) {

@@ -21,7 +21,7 @@ import { diskError } from "../store/disk-error.ts";
 import type { Store } from "../store/store.ts";
 import { dropIngest, type Ingest } from "./ingests.ts";
 import { blobPath, type ContentLayout, ingestDir } from "./layout.ts";
-import { addBlob, sharedBlobSize } from "./records.ts";
+import { addBlob } from "./records.ts";
 
 /** What a writer works on; the ref's lock is held. */
 export interface WriterTarget {
@@ -190,56 +190,8 @@ class IngestWriter implements BlobWriter {
   }
 }
 
-/**
- * A writer for bytes that are in the store already, under another namespace: it stands at their end, and its commit
- * only makes a record. Writing to it is refused; the caller begins anew without `expected`.
- */
-export function openSharedWriter(target: WriterTarget, lock: FileLock, expected: Digest, size: bigint): BlobWriter {
-  const { store, scope, ingest, layout } = target;
-  return {
-    offset: size,
-    digest: expected,
-    startedAt: timestampOf(ingest.startedAt),
-    async write() {
-      throw new ContainerdError({
-        code: "failed_precondition",
-        what: "the bytes are in the store already",
-        where: { digest: expected },
-      });
-    },
-    async truncate() {
-      throw new ContainerdError({
-        code: "failed_precondition",
-        what: "the bytes are in the store already",
-        where: { digest: expected },
-      });
-    },
-    async commit(commit) {
-      if (commit.size !== undefined && commit.size !== 0n && commit.size !== size) {
-        const what = `${JSON.stringify(ingest.ref)} failed size validation: ${size} != ${commit.size}`;
-        throw new ContainerdError({ code: "failed_precondition", what });
-      }
-      if (commit.expected !== undefined && commit.expected !== expected) {
-        const what = `unexpected commit digest ${expected}, expected ${commit.expected}`;
-        throw new ContainerdError({ code: "failed_precondition", what });
-      }
-      store.db.write((tx) => {
-        // The ingest's row kept the bytes from being collected; without it they may be gone.
-        if (!dropIngest(tx, ingest) || sharedBlobSize(tx, expected) === undefined) throw aborted(ingest);
-        addBlob(store, tx, scope.namespace, { digest: expected, size, labels: commit.labels ?? {} });
-        if (scope.lease !== undefined) addToLease(tx, scope, "content", expected);
-      });
-      lock[Symbol.dispose]();
-      rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
-      return expected;
-    },
-    async [Symbol.asyncDispose]() {
-      lock[Symbol.dispose]();
-    },
-  };
-}
-
-function aborted(ingest: Ingest): ContainerdError {
+/** The ingest is gone: whoever wrote it learns at its commit. */
+export function aborted(ingest: Ingest): ContainerdError {
   return new ContainerdError({
     code: "not_found",
     what: `ingest ref ${JSON.stringify(ingest.ref)}`,

@@ -63,7 +63,7 @@ class WorkerPool implements ApplyPool {
 
   #start(): Worker {
     this.#workers += 1;
-    const worker = new Worker(new URL("./apply-worker.ts", import.meta.url));
+    const worker = new Worker(workerUrl(import.meta.url));
     // A worker waiting for its next layer keeps no command alive.
     worker.unref();
     return worker;
@@ -78,6 +78,12 @@ class WorkerPool implements ApplyPool {
     if (next !== undefined) next(crashed || this.#disposed ? this.#start() : worker);
     else if (!crashed && !this.#disposed) this.#idle.push(worker);
   }
+}
+
+/** In the executable an entry point keeps its path below `packages`, where the build has its root. */
+function workerUrl(here: string): URL {
+  const inExecutable = here.includes("/$bunfs/");
+  return new URL(inExecutable ? "./engine/src/diff/apply-worker.js" : "./apply-worker.ts", here);
 }
 
 /** Posts a job and what is heard of its file, and waits for the answer. */

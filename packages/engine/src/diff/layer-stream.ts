@@ -34,6 +34,7 @@ export async function* layerStream(
     for (const bytes of writer.write(change)) yield* gathered.add(bytes);
     if (++entries % ENTRIES_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
   }
+  options.signal.throwIfAborted();
   yield* gathered.add(tarEnd());
   yield* gathered.rest();
 }

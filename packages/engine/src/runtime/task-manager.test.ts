@@ -259,8 +259,8 @@ describe.if(canRunContainers())("tasks that outlive their engine", () => {
       const { client } = tasks;
       const left = await client.get({ containerId: "torn" }, inNamespace).catch(() => undefined);
       if (left) {
-        const status = left.process?.status;
-        expect([taskTypes.Status.CREATED, taskTypes.Status.RUNNING]).toContain(status ?? taskTypes.Status.UNKNOWN);
+        const expected: readonly taskTypes.Status[] = [taskTypes.Status.CREATED, taskTypes.Status.RUNNING];
+        expect(expected).toContain(left.process?.status ?? taskTypes.Status.UNKNOWN);
         await killAndDelete(tasks, "torn");
       }
       await startTask(tasks, "torn");

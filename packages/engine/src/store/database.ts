@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import { migrations, SCHEMA_VERSION } from "./schema.ts";
-import { sqliteError } from "./sqlite-error.ts";
+import { isBusy, sqliteError } from "./sqlite-error.ts";
 
 /** A value of a column; integers are always `bigint`. */
 export type Column = string | bigint | number | Uint8Array | null;
@@ -28,6 +28,8 @@ export interface WriteTx extends ReadTx {
 /** How long a writer waits for another process's transaction; those last milliseconds, unless somebody is stopped in one. */
 const BUSY_TIMEOUT_MS = 10_000;
 
+const BUSY_RETRY_MS = 2;
+
 /**
  * The metadata of a store, shared with other processes. Transactions are synchronous functions: one that could await
  * would hold up every other process, and then this one.
@@ -45,8 +47,7 @@ export class Database implements Disposable {
     try {
       this.#sqlite = new Sqlite(path, { create: true, strict: true, safeIntegers: true });
       this.#sqlite.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-      const [version] = this.#version();
-      if (version !== SCHEMA_VERSION) this.#migrate();
+      this.#prepareFile();
       // foreign_keys and synchronous belong to the connection, journal_mode to the file.
       this.#sqlite.run("PRAGMA synchronous = FULL");
       this.#sqlite.run("PRAGMA foreign_keys = ON");
@@ -141,6 +142,24 @@ export class Database implements Disposable {
   #version(): readonly [number] {
     const row = this.#sqlite.query("PRAGMA user_version").get() as { readonly user_version: bigint };
     return [Number(row.user_version)];
+  }
+
+  /**
+   * Two processes that make the file at once meet where the journal mode changes: there SQLite says that it is busy
+   * without waiting, whatever the timeout.
+   */
+  #prepareFile(): void {
+    const deadline = performance.now() + BUSY_TIMEOUT_MS;
+    for (;;) {
+      try {
+        const [version] = this.#version();
+        if (version !== SCHEMA_VERSION) this.#migrate();
+        return;
+      } catch (error) {
+        if (!isBusy(error) || performance.now() > deadline) throw error;
+        Bun.sleepSync(BUSY_RETRY_MS);
+      }
+    }
   }
 
   #migrate(): void {

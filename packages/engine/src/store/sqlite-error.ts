@@ -24,3 +24,8 @@ export function sqliteError(error: unknown, what: string, path: string): unknown
   const hint = fix === undefined ? {} : { fix };
   return new ContainerdError({ code, what, where: { path }, why: error.message, cause: error, ...hint });
 }
+
+/** Another connection is in the way, and will be out of it: SQLITE_BUSY in all its forms. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof SQLiteError && (error.errno & 0xff) === 5;
+}

@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { errorFromStatus, NAMESPACE_HEADER, tasksV1, toStatus } from "@ctr/api";
 import { type CallOptions, createClient, openInProcessChannel, registerService, type ServiceClient } from "@ctr/rpc";
 import { TaskManager } from "../runtime/task-manager.ts";
@@ -30,12 +30,14 @@ export function testSpec(rootfs: string, args: readonly string[], id: string): o
     { destination: "/dev", type: "tmpfs", source: "tmpfs" },
   ];
   const namespaces = ["pid", "ipc", "uts", "mount", "network"].map((type) => ({ type }));
+  // The same for whatever process makes the container: a cgroup that one of them left is the next one's.
+  const cgroup = rootfs.startsWith("/") ? basename(dirname(rootfs)) : process.pid;
   return {
     ociVersion: "1.0.2",
     process: { user: { uid: 0, gid: 0 }, args, env: ["PATH=/bin"], cwd: "/" },
     root: { path: rootfs },
     mounts,
-    linux: { namespaces, cgroupsPath: `/ctr-test/${process.pid}-${id}`, resources: {} },
+    linux: { namespaces, cgroupsPath: `/ctr-test/${cgroup}-${id}`, resources: {} },
   };
 }
 
