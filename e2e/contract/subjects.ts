@@ -112,7 +112,7 @@ export async function clientsOf(channel: Channel) {
 export type Clients = Awaited<ReturnType<typeof clientsOf>>;
 
 /** Messages that containerd writes as a status of their own, without class words. */
-const WORDLESS = /^(?:Container\.ID|Image\.Name) required$|^cannot update "labels" field$/;
+const WORDLESS = /^(?:Container\.ID|Image\.Name) required$|^cannot update "\w+" field$/;
 
 /** The code a call fails with, `ok` if it does not. A message must end in the words Go clients look for. */
 export async function codeOf(call: Promise<unknown>): Promise<string> {

@@ -134,6 +134,7 @@ func task(ctx context.Context, container containerd.Container, i int) error {
 	if code, _, err := status.Result(); err != nil || code != 7 {
 		return fmt.Errorf("exit status %d, %v", code, err)
 	}
+	task.IO().Wait()
 	if _, err := task.Delete(ctx); err != nil {
 		return fmt.Errorf("delete task: %w", err)
 	}
@@ -163,6 +164,8 @@ func exec(ctx context.Context, container containerd.Container, task containerd.T
 		return err
 	}
 	status := <-exited
+	// Delete cancels the copying of output that has not come through yet.
+	running.IO().Wait()
 	if _, err := running.Delete(ctx, containerd.WithProcessKill); err != nil {
 		return err
 	}

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { hasCode } from "@ctr/api";
 import { type Client, connect } from "@ctr/client";
 import { collectBytes, type Descriptor, digestOf, type Mount, mediaTypes, parseDigest } from "@ctr/oci";
 import { MemoryContentStore } from "@ctr/oci/testing";
@@ -12,7 +13,7 @@ import { openDiffer } from "../../packages/engine/src/diff/differ.ts";
 import { buildLayer, describeTree, type TestMember } from "../../packages/engine/src/testing/test-layers.ts";
 import { type PrivateContainerd, startContainerd } from "../support/containerd.ts";
 import { nginxLayout } from "../support/images.ts";
-import { mustRun, run } from "../support/process.ts";
+import { mustRun } from "../support/process.ts";
 
 // Both sides are given the same layer and the same kind of mounts; what containerd 1.6 makes of them is what is right.
 const { signal } = new AbortController();
@@ -55,20 +56,25 @@ async function putLayer(bytes: Uint8Array, mediaType: string = mediaTypes.docker
         await writer.write(bytes.subarray(at, at + 1_000_000), { signal });
       await writer.commit({ expected: digest }, { signal });
     } catch (error) {
-      if (!String(error).includes("already exists")) throw error;
+      if (!hasCode(error, "already_exists")) throw error;
     }
   }
   return { mediaType, digest, size: BigInt(bytes.byteLength) };
 }
 
-/** Directories that were written into just now have times that are nobody's: those are left out. */
-function comparable(root: string): Record<string, string> {
+/**
+ * Without the times nobody can know: those of directories that were written into last, and of overlayfs's whiteouts. A
+ * directory that a layer only implies has the time of writing at containerd, and at ours the one it has below.
+ */
+function comparable(theirs: string, ours: string): readonly [Record<string, string>, Record<string, string>] {
   const recent = (Date.now() - 3_600_000) * 1e6;
-  const entries = Object.entries(describeTree(root)).map(([path, text]) => {
-    const [, time] = /^4:\d+ \S+ (\d+)/.exec(text) ?? [];
-    return [path, Number(time ?? 0) > recent ? text.replace(String(time), "now") : text];
-  });
-  return Object.fromEntries(entries);
+  const [expected, got] = [describeTree(theirs), describeTree(ours)];
+  for (const [path, text] of Object.entries(expected)) {
+    const [, type, time] = /^(\d+):\d+ \S+ (\d+)/.exec(text) ?? [];
+    if ((type !== "4" && !text.endsWith("dev 0")) || Number(time) < recent) continue;
+    for (const tree of [expected, got]) tree[path] = tree[path]?.replace(/^(\S+ \S+) \d+/, "$1 now") ?? "missing";
+  }
+  return [expected, got];
 }
 
 /** Unpacks with both over the two lists of mounts, and compares the directories they write to. */
@@ -84,7 +90,8 @@ async function expectSame(layer: Uint8Array, theirs: Side, ours: Side): Promise<
   }
   if (got.status === "rejected") throw got.reason;
   expect(got.value).toEqual(expected.value);
-  expect(comparable(ours.dir)).toEqual(comparable(theirs.dir));
+  const [expectedTree, gotTree] = comparable(theirs.dir, ours.dir);
+  expect(gotTree).toEqual(expectedTree);
 }
 
 interface Side {
@@ -222,7 +229,7 @@ async function makeTree(root: string): Promise<void> {
   await mustRun(["bash", "-c", "printf x > $'\\377name'; ln -s $'\\376' $'link\\375'"], { cwd: root });
 }
 
-test.each([
+test.each<readonly string[]>([
   ["GNU", "--format=gnu"],
   ["POSIX", "--format=posix", "--xattrs"],
   ["ustar", "--format=ustar", "--exclude=long*"],
@@ -230,7 +237,9 @@ test.each([
   ["sparse 0.0", "--format=posix", "--sparse", "--sparse-version=0.0"],
   ["sparse 0.1", "--format=posix", "--sparse", "--sparse-version=0.1"],
   ["sparse 1.0", "--format=posix", "--sparse", "--sparse-version=1.0"],
-])("GNU tar's %s format unpacks as containerd unpacks it", async (_format, ...options) => {
+])("GNU tar's %s format unpacks as containerd unpacks it", async (...row) => {
+  // The last argument is the runner's own.
+  const options = row.slice(1).filter((option) => typeof option === "string");
   mkdirSync(`${dir}/source`);
   await makeTree(`${dir}/source`);
   await mustRun(["tar", ...options, "-C", `${dir}/source`, "-cf", `${dir}/layer.tar`, "."], {});
@@ -296,12 +305,15 @@ test.if(hasUmoci)("the layers that umoci writes unpack as containerd unpacks the
   await expectSameImage(blobOf, manifestOf(index.manifests.at(-1)?.digest ?? ""));
 });
 
-/** Members under few names, so that layers collide; with their directories, whose times would be anybody's else. */
+/**
+ * Members under few names, so that layers collide. No opaque markers: containerd takes away what the layer itself brought
+ * into directories that it only implies (docs/differences.md).
+ */
 const paths = fc.array(fc.constantFrom("a", "b", "c.d", "\xff"), { minLength: 1, maxLength: 3 });
 const member = fc
   .record({
     path: paths,
-    kind: fc.constantFrom("file", "directory", "symlink", "hardlink", "whiteout", "opaque"),
+    kind: fc.constantFrom("file", "directory", "symlink", "hardlink", "whiteout"),
     other: paths,
     mode: fc.constantFrom(0o644, 0o755, 0o4755),
     seconds: fc.nat(2 ** 30),
@@ -314,7 +326,6 @@ const member = fc
     if (kind === "symlink") return { ...link(name, other.join("/")), mtime };
     if (kind === "hardlink") return { name, typeFlag: "1", linkName: other.join("/"), mtime };
     if (kind === "whiteout") return { name: `${parent}.wh.${path.at(-1)}` };
-    if (kind === "opaque") return { name: `${parent}.wh..wh..opq` };
     return { name, data: name, mode, mtime };
   });
 
@@ -329,7 +340,8 @@ test("random layers unpack as containerd unpacks them, on plain directories", as
       const expected = await client.differ.apply(blob, theirs.mounts, { signal }).catch(() => undefined);
       if (expected === undefined) return;
       expect(await differ().apply(blob, ours.mounts, { signal })).toEqual(expected);
-      expect(comparable(ours.dir)).toEqual(comparable(theirs.dir));
+      const [expectedTree, gotTree] = comparable(theirs.dir, ours.dir);
+      expect(gotTree).toEqual(expectedTree);
     }),
     { numRuns: 60 },
   );
@@ -358,7 +370,7 @@ test("what we compare, containerd unpacks to the same tree; and the names and he
     Object.entries(tree).map(
       ([path, text]) => `${path} ${text.replace(/ (\d+)\d{9}\b/, " $1").replace(/^(4:\S+ \S+) \S+/, "$1")}`,
     );
-  expect(whole(comparable(back.dir))).toEqual(whole(comparable(upper.dir)));
+  expect(whole(describeTree(back.dir))).toEqual(whole(describeTree(upper.dir)));
 });
 
 /** Blanks time and checksum in the header blocks of whiteouts. */
@@ -375,6 +387,6 @@ test("nothing of the mounts made on the way is left", async () => {
   const lower = side("lower");
   const mounts = overlay("upper", [lower.dir]);
   await differ().compare(lower.mounts, mounts, { signal, mediaType: mediaTypes.ociLayer });
-  expect((await run(["findmnt", "-R", dir], {})).exitCode).not.toBe(0);
-  expect(existsSync(`${dir}/mounts`) ? (await mustRun(["ls", `${dir}/mounts`], {})).stdout : "").toBe("");
+  expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(dir);
+  expect(readdirSync(`${dir}/mounts`)).toEqual([]);
 });

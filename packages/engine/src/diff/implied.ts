@@ -1,5 +1,5 @@
-import { openTree, type Tree, type TreeDirectory, type TreeMetadata } from "@ctr/sys";
-import { LowerTrees } from "./lower-trees.ts";
+import { openTree, type Tree, type TreeDirectory, type TreeMetadata, type TreeStat, type Xattr } from "@ctr/sys";
+import { LowerTrees, openIfThere } from "./lower-trees.ts";
 
 /** Mode of a directory that no layer describes. */
 export const IMPLIED_MODE = 0o755;
@@ -14,13 +14,28 @@ export function inheritDirectory(
   name: string,
   lower: LowerTrees,
 ): TreeMetadata | undefined {
-  const found = lower.find(dir.path, name);
-  if (found?.stat.kind !== "directory") return undefined;
+  const found = directoryBelow(lower, dir.path, name);
+  if (found === undefined) return undefined;
   const { uid, gid, mode, mtime, atime } = found.stat;
-  const xattrs = found.tree.xattrs(found.dir, name).filter((xattr) => !xattr.name.startsWith("trusted."));
+  const xattrs = found.xattrs.filter((xattr) => !xattr.name.startsWith("trusted."));
   const meta = { owner: { uid, gid }, mode, mtime, atime, xattrs };
   tree.setMetadata(dir, name, meta, () => false);
   return meta;
+}
+
+interface DirectoryBelow {
+  readonly stat: TreeStat;
+  readonly xattrs: readonly Xattr[];
+}
+
+/** A link below stands for the directory it leads to, as at containerd. */
+function directoryBelow(lower: LowerTrees, parent: string, name: string): DirectoryBelow | undefined {
+  const found = lower.find(parent, name);
+  if (found?.stat.kind === "directory") return { stat: found.stat, xattrs: found.tree.xattrs(found.dir, name) };
+  if (found?.stat.kind !== "symlink") return undefined;
+  const target = openIfThere(found.tree, found.dir.path === "" ? name : `${found.dir.path}/${name}`);
+  const stat = target && found.tree.stat(target, "");
+  return target === undefined || stat === undefined ? undefined : { stat, xattrs: found.tree.xattrs(target, "") };
 }
 
 /**

@@ -58,7 +58,8 @@ export function isOpaque(tree: Tree, dir: TreeDirectory): boolean {
   return tree.xattr(dir, "", OVERLAY_OPAQUE)?.value[0] === 0x79;
 }
 
-function openIfThere(tree: Tree, path: string): TreeDirectory | undefined {
+/** The directory at `path`; `undefined` where there is none. */
+export function openIfThere(tree: Tree, path: string): TreeDirectory | undefined {
   try {
     return tree.open(path);
   } catch (error) {
