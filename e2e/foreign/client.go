@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -114,7 +115,7 @@ func task(ctx context.Context, container containerd.Container, i int) error {
 		return err
 	}
 	defer reader.Close()
-	task, err := container.NewTask(ctx, cio.NewCreator(cio.WithStreams(reader, &output, &output)))
+	task, err := container.NewTask(ctx, cio.NewCreator(cio.WithStreams(reader, &output, io.Discard)))
 	if err != nil {
 		return fmt.Errorf("new task: %w", err)
 	}
@@ -152,7 +153,7 @@ func exec(ctx context.Context, container containerd.Container, task containerd.T
 	process := *spec.Process
 	process.Args = []string{"/bin/sh", "-c", "echo exec; exit 3"}
 	var output bytes.Buffer
-	running, err := task.Exec(ctx, fmt.Sprintf("exec-%d", i), &process, cio.NewCreator(cio.WithStreams(nil, &output, &output)))
+	running, err := task.Exec(ctx, fmt.Sprintf("exec-%d", i), &process, cio.NewCreator(cio.WithStreams(nil, &output, io.Discard)))
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDigest } from "@ctr/oci";
 import { processIdentity } from "@ctr/sys";
-import { isDirty } from "../metadata/dirty.ts";
+import { isDirty, markDirty } from "../metadata/dirty.ts";
 import { createImage, deleteImage, findImage } from "../metadata/images.ts";
 import { addToLease, createLease, deleteLease, listLeaseResources, listLeases } from "../metadata/leases.ts";
 import type { Store } from "../store/store.ts";
@@ -107,6 +107,19 @@ test("tryCollect() leaves it to whoever is collecting, collect() waits for them"
   const waiting = collect(store, noBackends);
   other?.[Symbol.dispose]();
   expect(await waiting).toEqual({ rows: 0 });
+});
+
+test("whoever collects is the only one to, until it is done", async () => {
+  using store = openTestStore();
+  const others: unknown[] = [];
+  const backends = [{ sweep: () => others.push(store.locks.tryCollect()) }];
+  await collect(store, { signal, backends });
+  await tryCollect(store, { signal, backends });
+  store.db.write(markDirty);
+  await collectIfDirty(store, { signal, backends });
+  expect(others).toEqual([undefined, undefined, undefined]);
+  using after = store.locks.tryCollect();
+  expect(after).toBeDefined();
 });
 
 test("a lease ends at its time", async () => {
