@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a registry to a running container, on a private containerd and a private registry that are stopped again.
+# From an archive and a registry to a running container with no daemon, in a store of its own that is removed again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh demo

@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { type PrivateContainerd, startContainerd } from "../e2e/support/containerd.ts";
-import { busyboxLayout, pushLayout } from "../e2e/support/images.ts";
+import { forgetStore } from "../e2e/support/engine.ts";
+import { archiveOf, busyboxLayout, pushLayout } from "../e2e/support/images.ts";
 import { startRegistry } from "../e2e/support/registry.ts";
 
 /** The walk of `npm run demo`, and the transcript that README shows: every line is run, and what it prints is what it printed. */
@@ -11,17 +12,31 @@ const image = "docker.io/library/busybox:latest";
 
 async function main(): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error("the demo starts containers, so it must run as root");
-  await using daemon = await startContainerd();
+  const dir = await mkdtemp(join(tmpdir(), "ctr-demo-"));
+  try {
+    await walk(dir);
+  } finally {
+    await forgetStore(join(dir, "store"));
+    await rm(dir, { recursive: true, force: true });
+  }
+  say(`done; everything of this demo lived below ${dir} and is gone now`);
+}
+
+async function walk(dir: string): Promise<void> {
   await using registry = await startRegistry();
-  await pushLayout(registry.host, "library/busybox", "latest", await busyboxLayout());
+  const layout = await busyboxLayout();
+  await archiveOf(layout, join(dir, "busybox.tar"));
+  await pushLayout(registry.host, "library/busybox", "latest", layout);
   // This machine may have no network: docker.io is the private registry here.
-  await mkdir(join(daemon.dir, "hosts/docker.io"), { recursive: true });
-  await writeFile(join(daemon.dir, "hosts/docker.io/hosts.toml"), `[host."http://${registry.host}"]\n`);
-  const type = (...words: readonly string[]) => show(words, daemon);
-  say("a private containerd and a private registry are up; from here on every line is a command");
+  await mkdir(join(dir, "hosts/docker.io"), { recursive: true });
+  await writeFile(join(dir, "hosts/docker.io/hosts.toml"), `[host."http://${registry.host}"]\n`);
+  const type = (...words: readonly string[]) => show(words, dir);
+  say("a private registry is up, and there is no containerd; from here on every line is a command");
+  await type("images", "import", "--base-name", "example.com/busybox", "busybox.tar");
+  await type("run", "--rm", "example.com/busybox:latest", "hello", "echo", "hello from an archive");
+  await type("images", "rm", "--sync", "example.com/busybox:latest");
   await type("images", "pull", "--hosts-dir", "hosts", image);
   await type("images", "ls");
-  await type("run", "--rm", image, "hello", "echo", "hello from a container");
   await type("run", "-d", image, "web", "sleep", "1000");
   await type("tasks", "ls");
   await type("tasks", "exec", "--exec-id", "look", "web", "ps");
@@ -30,7 +45,6 @@ async function main(): Promise<void> {
   await type("tasks", "rm", "web");
   await type("containers", "rm", "web");
   await type("images", "rm", image);
-  say(`done; everything of this demo lived below ${daemon.dir} and is gone now`);
 }
 
 function say(text: string): void {
@@ -38,9 +52,9 @@ function say(text: string): void {
 }
 
 /** Runs one line of the walk and prints it as a terminal would show it; fails the demo when the line fails. */
-async function show(words: readonly string[], { address, dir }: PrivateContainerd): Promise<void> {
+async function show(words: readonly string[], dir: string): Promise<void> {
   process.stdout.write(`$ ${["ctr", ...words].map(quote).join(" ")}\n`);
-  const env = { ...process.env, CONTAINERD_ADDRESS: address };
+  const env = { ...process.env, CONTAINERD_ADDRESS: `embedded://${dir}/store` };
   const child = Bun.spawn([ctr, ...words], { cwd: dir, env, stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   process.stdout.write(lastFrame(await new Response(child.stdout).text()));
   if ((await child.exited) !== 0) throw new Error(`\`ctr ${words.join(" ")}\` failed`);

@@ -29,9 +29,6 @@ npm_packages() {
 
 # "command package" lines: what is missing is told by the command, so another vendor's package will do.
 demo_parts="
-containerd containerd
-ctr containerd
-containerd-shim-runc-v2 containerd
 runc runc
 docker-registry docker-registry
 mount mount
@@ -40,6 +37,10 @@ tar tar
 gzip gzip
 "
 test_parts="$demo_parts
+containerd containerd
+ctr containerd
+dockerd docker.io
+umoci umoci
 skopeo skopeo
 strace strace
 tmux tmux
@@ -108,11 +109,25 @@ image_packages() { # names
   mkdir -p "$dir"
   for package in $1; do
     compgen -G "$dir/${package}_*.deb" >/dev/null && continue
-    as_root_on_debian "missing $package for the test image"
-    say "downloading $package for the test image"
+    as_root_on_debian "missing the package $package"
+    say "downloading $package"
     apt_update
     (cd "$dir" && apt-get -o APT::Sandbox::User=root download -qq "$package" >&2) || fail "cannot download $package"
   done
+}
+
+# The shim is all the embedded engine takes of containerd, so it is taken out of the package and no daemon is installed.
+shim() {
+  local name=containerd-shim-runc-v2 dir=libexec/ctr work
+  PATH="$PATH:/usr/sbin:/sbin" command -v $name >/dev/null && return
+  [ ! -x "$dir/$name" ] || return 0
+  image_packages containerd
+  say "taking $name out of Debian's containerd package"
+  work=$(mktemp -d)
+  dpkg-deb -x .cache/debs/containerd_*.deb "$work"
+  mkdir -p "$dir"
+  install -m 755 "$work/usr/bin/$name" "$dir/$name"
+  rm -rf "$work"
 }
 
 npm_packages
@@ -121,6 +136,7 @@ case "$level" in
   demo)
     apt_packages "$demo_parts" ""
     image_packages "$demo_debs"
+    shim
     ;;
   test)
     apt_packages "$test_parts" "$test_files"

@@ -53,8 +53,8 @@ export function rootOfAddress(address: string): string {
 }
 
 async function collectGarbage(store: Store): Promise<void> {
-  const { isDirty } = await import("./metadata/dirty.ts");
-  if (!store.db.read(isDirty)) return;
+  const { isDue } = await import("./gc/due.ts");
+  if (!store.db.read((tx) => isDue(tx, store.clock.now()))) return;
   const { collectIfDirty } = await import("./gc/collect.ts");
   await collectIfDirty(store, { signal: new AbortController().signal });
 }

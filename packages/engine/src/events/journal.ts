@@ -35,9 +35,13 @@ export function publish(store: Store, tx: WriteTx, entry: EventEntry): boolean {
   );
   if (added === 0) return false;
   if (tx.lastId() % TRIM_EVERY === 0n) trimJournal(tx, now);
-  tx.afterCommit(() => touchTick(store));
+  if (!announced.has(tx)) tx.afterCommit(() => touchTick(store));
+  announced.add(tx);
   return true;
 }
+
+/** Transactions whose commit is told of already: a collection may have thousands of events in one. */
+const announced = new WeakSet<WriteTx>();
 
 /** Rows between two trims. */
 const TRIM_EVERY = 256n;
