@@ -101,11 +101,8 @@ export interface CommandEntry {
 }
 
 /** A word with further words below it. */
-export interface GroupEntry {
+export interface GroupEntry extends Words {
   readonly kind: "group";
-  readonly name: string;
-  readonly aliases: readonly string[];
-  readonly summary: string;
   readonly flags: FlagSpecs;
   readonly entries: readonly Entry[];
 }
@@ -128,33 +125,39 @@ export function entry<D extends FlagSpecs, G extends FlagSpecs>(
   };
 }
 
-/** A group of entries; it only prints help. */
-export function group(
-  name: string,
-  summary: string,
-  parts: { readonly aliases?: readonly string[]; readonly flags?: FlagSpecs; readonly entries: readonly Entry[] },
-): GroupEntry {
-  return {
-    kind: "group",
-    name,
-    summary,
-    aliases: parts.aliases ?? [],
-    flags: parts.flags ?? {},
-    entries: parts.entries,
-  };
+/** The words of an entry. */
+export interface Words {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** One line on what it is for. */
+  readonly summary: string;
 }
 
-/** First name of an entry. */
-export function entryName(item: Entry): string {
-  return item.kind === "group" ? item.name : item.declaration.name;
+/** A word of the top level; the flags and entries behind it are loaded only when it is chosen. */
+export interface Heading {
+  readonly words: Words;
+  load(): Promise<Entry>;
+}
+
+/** What a group's file under `table/` exports. */
+export interface GroupParts {
+  readonly flags?: FlagSpecs;
+  readonly entries: readonly Entry[];
+}
+
+/** A group of entries; it only prints help. */
+export function group(words: Words, { flags = {}, entries }: GroupParts): GroupEntry {
+  return { kind: "group", ...words, flags, entries };
+}
+
+/** Words of an entry, wherever it is in the table. */
+export function wordsOf(item: Entry | Heading): Words {
+  if ("words" in item) return item.words;
+  return item.kind === "group" ? item : item.declaration;
 }
 
 /** All words an entry answers to, the first being its name. */
-export function entryWords(item: Entry): readonly string[] {
-  return item.kind === "group" ? [item.name, ...item.aliases] : [item.declaration.name, ...item.declaration.aliases];
-}
-
-/** One line on what an entry is for. */
-export function entrySummary(item: Entry): string {
-  return item.kind === "group" ? item.summary : item.declaration.summary;
+export function entryWords(item: Entry | Heading): readonly string[] {
+  const { name, aliases } = wordsOf(item);
+  return [name, ...aliases];
 }

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { hasCode } from "@ctr/api";
 import { Client, connect } from "@ctr/client";
 import type { Globals } from "./command.ts";
@@ -23,7 +22,7 @@ export type EngineChoice =
  * tool does where nothing listens.
  */
 export async function connectEngine(globals: Globals, options: Cancel): Promise<Client> {
-  const choice = chooseEngine(globals, existsSync);
+  const choice = chooseEngine(globals, exists);
   return choice.kind === "embedded" ? await openEmbedded(choice.address, globals) : await dial(globals, options);
 }
 
@@ -36,6 +35,11 @@ export function chooseEngine(globals: Globals, exists: (path: string) => boolean
   if (address === "embedded" || address.startsWith("embedded://")) return { kind: "embedded", address };
   if (addressGiven || exists(address) || exists(CONTAINERD_DATABASE)) return { kind: "socket", address };
   return { kind: "embedded", address: "embedded" };
+}
+
+/** Asked only without an address: loading node:fs takes as long as the rest of connecting. */
+function exists(path: string): boolean {
+  return process.getBuiltinModule("node:fs").existsSync(path);
 }
 
 /** The embedded engine itself, with what serves it; for `ctr serve`. */

@@ -1,4 +1,4 @@
-import { type Entry, entrySummary, entryWords, type GroupEntry } from "./command.ts";
+import { type Entry, entryWords, type GroupEntry, type Heading, wordsOf } from "./command.ts";
 import type { FlagSpec, FlagSpecs } from "./flag.ts";
 import { formatGoDuration } from "./go-duration.ts";
 import { alignTabs, helpTable } from "./tabwriter.ts";
@@ -9,7 +9,7 @@ export type CommandPath = readonly string[];
 export interface RootHelp {
   readonly version: string;
   readonly flags: FlagSpecs;
-  readonly entries: readonly Entry[];
+  readonly headings: readonly Heading[];
 }
 
 /** Help of the program itself. */
@@ -19,7 +19,7 @@ export function rootHelp(root: RootHelp): string {
     ["USAGE", "ctr [global options] command [command options]"],
     ["VERSION", root.version],
     ["DESCRIPTION", "Manages images, containers and all else that a containerd keeps."],
-    ["COMMANDS", commandLines(root.entries)],
+    ["COMMANDS", commandLines(root.headings)],
     ["GLOBAL OPTIONS", flagLines(root.flags, [["--version, -v", "print the version"]])],
   ]);
 }
@@ -41,7 +41,7 @@ function groupHelp(item: GroupEntry, path: CommandPath): string {
 function commandHelp(item: Entry & { kind: "command" }, path: CommandPath): string {
   const { declaration } = item;
   return layout([
-    ["NAME", `${path.join(" ")} - ${entrySummary(item)}`],
+    ["NAME", `${path.join(" ")} - ${wordsOf(item).summary}`],
     ["USAGE", `${path.join(" ")} [command options]${declaration.usage === "" ? "" : ` ${declaration.usage}`}`],
     ["DESCRIPTION", declaration.description],
     ["OPTIONS", flagLines(declaration.flags)],
@@ -61,8 +61,8 @@ function indent(body: string): string {
     .join("\n");
 }
 
-function commandLines(entries: readonly Entry[]): string {
-  const lines = entries.map((item) => `${entryWords(item).join(", ")}\t${entrySummary(item)}`);
+function commandLines(entries: readonly (Entry | Heading)[]): string {
+  const lines = entries.map((item) => `${entryWords(item).join(", ")}\t${wordsOf(item).summary}`);
   return [...lines, "help, h\tShow the commands, or help for one of them"].join("\n");
 }
 

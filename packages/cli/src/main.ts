@@ -4,7 +4,7 @@ import type { FlagSpecs } from "./flag.ts";
 import { type Environment, type ParsedFlags, parseFlags, UsageError } from "./flags.ts";
 import { completionWords, type Resolution, resolveCommand } from "./resolve.ts";
 import { type Input, type Output, openInput, openOutput, ReaderGone } from "./streams.ts";
-import { globalFlags } from "./table/top-level.ts";
+import { globalFlags } from "./table/global-flags.ts";
 import { commandTable } from "./table.ts";
 import { PACKAGE, VERSION } from "./version.ts";
 
@@ -33,7 +33,7 @@ export async function runCtr(words: readonly string[], around: Surroundings): Pr
 
 async function dispatch(words: readonly string[], around: Surroundings): Promise<number> {
   if (words.at(-1) === "--generate-bash-completion") {
-    const found = completionWords(commandTable(), words.slice(0, -1));
+    const found = await completionWords(commandTable(), words.slice(0, -1));
     await around.stdout.write(found.map((word) => `${word}\n`).join(""));
     return 0;
   }
@@ -43,10 +43,9 @@ async function dispatch(words: readonly string[], around: Surroundings): Promise
     await around.stdout.write(`ctr ${PACKAGE} ${VERSION}\n`);
     return 0;
   }
-  const entries = commandTable();
   const resolution: Resolution = global.help
     ? { kind: "help", entry: undefined, path: ["ctr"] }
-    : resolveCommand(entries, global.positionals, around.env);
+    : await resolveCommand(commandTable(), global.positionals, around.env);
   return perform(resolution, global, around);
 }
 
@@ -136,7 +135,7 @@ async function misuse(error: UsageError, help: string | undefined, around: Surro
 
 async function helpText(entry: Entry | undefined, path: readonly string[]): Promise<string> {
   const { entryHelp, rootHelp } = await import("./help.ts");
-  return entry ? entryHelp(entry, path) : rootHelp({ version: VERSION, flags: globalFlags, entries: commandTable() });
+  return entry ? entryHelp(entry, path) : rootHelp({ version: VERSION, flags: globalFlags, headings: commandTable() });
 }
 
 async function report(error: unknown, words: readonly string[], around: Surroundings): Promise<number> {

@@ -1,4 +1,4 @@
-import { type Entry, entryWords, type GroupEntry } from "./command.ts";
+import { type Entry, entryWords, type GroupEntry, type Heading } from "./command.ts";
 import { type Environment, parseFlags, UsageError } from "./flags.ts";
 
 /** What the words after the program's name ask for. */
@@ -30,9 +30,21 @@ interface Scope {
 
 const HELP_WORDS: readonly string[] = ["help", "h"];
 
-/** Walks the command table along `words`, which begin after the global flags. */
-export function resolveCommand(entries: readonly Entry[], words: readonly string[], env: Environment): Resolution {
+/** Walks the command table along `words`, which begin after the global flags, and loads what they name. */
+export async function resolveCommand(
+  headings: readonly Heading[],
+  words: readonly string[],
+  env: Environment,
+): Promise<Resolution> {
+  const named = HELP_WORDS.includes(words[0] ?? "") ? words[1] : words[0];
+  const entries = await loadNamed(headings, named);
   return walk({ entry: undefined, entries, path: ["ctr"], inherited: {} }, words, env);
+}
+
+/** The entry that answers to `word`; none where no word of the top level does. */
+async function loadNamed(headings: readonly Heading[], word: string | undefined): Promise<readonly Entry[]> {
+  const found = headings.find((heading) => word !== undefined && entryWords(heading).includes(word));
+  return found ? [await found.load()] : [];
 }
 
 function walk(scope: Scope, words: readonly string[], env: Environment): Resolution {
@@ -98,11 +110,15 @@ function caught(item: Entry, path: readonly string[], parse: () => Resolution): 
 }
 
 /** Candidate words after `words`, one entry of the table deep; nothing for what is no group. */
-export function completionWords(entries: readonly Entry[], words: readonly string[]): readonly string[] {
-  let at = entries;
-  for (const word of words.filter((candidate) => !candidate.startsWith("-"))) {
+export async function completionWords(
+  headings: readonly Heading[],
+  words: readonly string[],
+): Promise<readonly string[]> {
+  const path = words.filter((candidate) => !candidate.startsWith("-"));
+  let at: readonly (Entry | Heading)[] = path.length === 0 ? headings : await loadNamed(headings, path[0]);
+  for (const word of path) {
     const found = at.find((item) => entryWords(item).includes(word));
-    if (found?.kind !== "group") return [];
+    if (found === undefined || "words" in found || found.kind !== "group") return [];
     at = found.entries;
   }
   return [...at.flatMap(entryWords), ...HELP_WORDS];

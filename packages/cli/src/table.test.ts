@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import reference from "../../../testdata/reference/cli.json";
-import { type Entry, entryWords } from "./command.ts";
+import { type Entry, entryWords, wordsOf } from "./command.ts";
 import type { FlagSpecs } from "./flag.ts";
 import { formatGoDuration } from "./go-duration.ts";
-import { globalFlags } from "./table/top-level.ts";
-import { commandTable } from "./table.ts";
+import { globalFlags } from "./table/global-flags.ts";
+import { commandTable, loadTable } from "./table.ts";
 
 interface Described {
   readonly path: readonly string[];
@@ -26,7 +26,8 @@ function describeAll(entries: readonly Entry[], above: readonly string[] = []): 
 
 /** Commands the Go tool does not have. */
 const own = new Set(["serve"]);
-const ours = describeAll(commandTable()).filter(({ path }) => !own.has(path.join(" ")));
+const table = await loadTable();
+const ours = describeAll(table).filter(({ path }) => !own.has(path.join(" ")));
 const theirs = new Map(reference.commands.map((command) => [command.path.join(" "), command]));
 
 test.each(ours.map((command) => [command.path.join(" "), command] as const))(
@@ -51,7 +52,13 @@ test("no two entries of a group answer to one word", () => {
     expect(new Set(words).size).toBe(words.length);
     for (const item of entries) if (item.kind === "group") check(item.entries);
   };
-  check(commandTable());
+  check(table);
+});
+
+test("every word of the top level leads to the entry it names", () => {
+  expect(table.map((item) => [...entryWords(item), wordsOf(item).summary])).toEqual(
+    commandTable().map(({ words }) => [words.name, ...words.aliases, words.summary]),
+  );
 });
 
 function facts(specs: FlagSpecs) {

@@ -115,9 +115,8 @@ interface Wanted {
 }
 
 function makeFifos(wanted: Wanted, id: string, fifoDir: string = DEFAULT_FIFO_DIR): ProcessIo {
-  const { mkdirSync, mkdtempSync, rmSync } = process.getBuiltinModule("node:fs");
-  mkdirSync(fifoDir, { recursive: true, mode: FIFO_MODE });
-  const dir = mkdtempSync(`${fifoDir}/`);
+  const { rmSync } = process.getBuiltinModule("node:fs");
+  const dir = makeFifoDir(fifoDir);
   const path = (stream: string, want: boolean) => (want ? `${dir}/${id}-${stream}` : "");
   const paths: StdioPaths = {
     stdin: path("stdin", wanted.stdin),
@@ -131,6 +130,32 @@ function makeFifos(wanted: Wanted, id: string, fifoDir: string = DEFAULT_FIFO_DI
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** A directory of one process's own. */
+function makeFifoDir(parent: string): string {
+  checkFifoDir(parent);
+  return process.getBuiltinModule("node:fs").mkdtempSync(`${parent}/`);
+}
+
+/** Makes the directory that FIFOs go to, if need be. `permission_denied` for a user who may not make any there. */
+export function checkFifoDir(path: string = DEFAULT_FIFO_DIR): void {
+  const { accessSync, constants, mkdirSync } = process.getBuiltinModule("node:fs");
+  try {
+    mkdirSync(path, { recursive: true, mode: FIFO_MODE });
+    accessSync(path, constants.W_OK);
+  } catch (cause) {
+    const denied = cause instanceof Error && "code" in cause && (cause.code === "EACCES" || cause.code === "EPERM");
+    if (!denied) throw cause;
+    throw new ContainerdError({
+      code: "permission_denied",
+      what: "cannot make the FIFOs of the process",
+      where: { directory: path },
+      why: `running containers needs root, this is uid ${process.geteuid?.()}`,
+      fix: "run the command with sudo",
+      cause,
+    });
   }
 }
 

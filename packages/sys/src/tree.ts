@@ -28,7 +28,7 @@ export type XattrFault = (name: string, errno: number, kind: TreeKind) => boolea
 
 const O_RDONLY = 0;
 /** O_WRONLY, O_CREAT, O_EXCL: the same on x86-64 and arm64. */
-const CREATE_FLAGS = 0o1 | 0o100;
+const CREATE_FLAGS = 0o1 | 0o100 | 0o200;
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;

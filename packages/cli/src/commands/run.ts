@@ -1,5 +1,5 @@
 import { hasCode } from "@ctr/api";
-import { type Container, withGrace } from "@ctr/client";
+import { type Container, checkFifoDir, withGrace } from "@ctr/client";
 import { encodeSpec } from "@ctr/oci";
 import { type CommandContext, defineCommand } from "../command.ts";
 import { makeContainer } from "../container-maker.ts";
@@ -9,7 +9,7 @@ import { writePidFile } from "../pid-file.ts";
 import { attachProcess, chooseIo, openTerminalFor } from "../process-session.ts";
 import { taskOptions } from "../runtime-options.ts";
 import { abortOnInterrupt, interruptBehind } from "../signals.ts";
-import type { run } from "../table/top-level.ts";
+import type { run } from "../table/run.ts";
 import { hasTerminal, noTerminal } from "../terminal.ts";
 
 type Context = CommandContext<(typeof run)["flags"]>;
@@ -44,6 +44,8 @@ function checkTask(flags: Context["flags"]): void {
   if (flags.tty && !flags.detach && !hasTerminal()) {
     throw noTerminal();
   }
+  const io = chooseIo(flags, flags.tty);
+  if (io.kind === "pipe" || io.kind === "terminal") checkFifoDir(io.fifoDir);
 }
 
 function parseArguments({ args, flags }: Context) {

@@ -1,4 +1,4 @@
-import { declareCommand } from "../command.ts";
+import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool } from "../flag.ts";
 import { containerFlags, quietFlag } from "./shared-flags.ts";
 
@@ -25,3 +25,12 @@ export const label = declareCommand("label", "Set or clear labels of a container
   usage: "[flags] CONTAINER [<key>=<value>, ...]",
   description: "KEY= clears the label KEY.",
 });
+
+/** The commands of the group. */
+export const entries: readonly Entry[] = [
+  entry(create, async () => (await import("../commands/containers/create.ts")).createCommand),
+  entry(remove, async () => (await import("../commands/containers/remove.ts")).removeCommand),
+  entry(info, async () => (await import("../commands/containers/info.ts")).infoCommand),
+  entry(list, async () => (await import("../commands/containers/list.ts")).listCommand),
+  entry(label, async () => (await import("../commands/containers/label.ts")).labelCommand),
+];

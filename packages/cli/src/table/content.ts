@@ -1,4 +1,4 @@
-import { declareCommand } from "../command.ts";
+import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool, duration, int64, string } from "../flag.ts";
 import { labelFlag, platformFlags, quietFlag, registryFlags } from "./shared-flags.ts";
 
@@ -48,3 +48,15 @@ export const label = declareCommand("label", "Set or clear labels of a blob", {
   usage: "<digest> [<label>=<value> ...]",
   description: "LABEL= clears the label LABEL.",
 });
+
+/** The commands of the group. */
+export const entries: readonly Entry[] = [
+  entry(active, async () => (await import("../commands/content/active.ts")).activeCommand),
+  entry(remove, async () => (await import("../commands/content/remove.ts")).removeCommand),
+  entry(edit, async () => (await import("../commands/content/edit.ts")).editCommand),
+  entry(fetch, async () => (await import("../commands/content/fetch.ts")).fetchCommand),
+  entry(get, async () => (await import("../commands/content/get.ts")).getCommand),
+  entry(ingest, async () => (await import("../commands/content/ingest.ts")).ingestCommand),
+  entry(list, async () => (await import("../commands/content/list.ts")).listCommand),
+  entry(label, async () => (await import("../commands/content/label.ts")).labelCommand),
+];

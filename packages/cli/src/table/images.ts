@@ -1,4 +1,4 @@
-import { declareCommand } from "../command.ts";
+import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool, duration, int, string, stringSlice } from "../flag.ts";
 import { hostPlatformName } from "../host-platform.ts";
 import { labelFlag, platformFlags, quietFlag, registryFlags, snapshotterFlag } from "./shared-flags.ts";
@@ -122,3 +122,20 @@ export const usage = declareCommand("usage", "Show how much disk an unpacked ima
   usage: "[flags] <ref>",
   flags: snapshotterFlag,
 });
+
+/** The commands of the group. */
+export const entries: readonly Entry[] = [
+  entry(check, async () => (await import("../commands/images/check.ts")).checkCommand),
+  entry(exportImages, async () => (await import("../commands/images/export.ts")).exportCommand),
+  entry(importImages, async () => (await import("../commands/images/import.ts")).importCommand),
+  entry(inspect, async () => (await import("../commands/images/inspect.ts")).inspectCommand),
+  entry(list, async () => (await import("../commands/images/list.ts")).listCommand),
+  entry(mount, async () => (await import("../commands/images/mount.ts")).mountCommand),
+  entry(unmount, async () => (await import("../commands/images/unmount.ts")).unmountCommand),
+  entry(pull, async () => (await import("../commands/images/pull.ts")).pullCommand),
+  entry(push, async () => (await import("../commands/images/push.ts")).pushCommand),
+  entry(remove, async () => (await import("../commands/images/remove.ts")).removeCommand),
+  entry(tag, async () => (await import("../commands/images/tag.ts")).tagCommand),
+  entry(label, async () => (await import("../commands/images/label.ts")).labelCommand),
+  entry(usage, async () => (await import("../commands/images/usage.ts")).usageCommand),
+];

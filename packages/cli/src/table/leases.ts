@@ -1,4 +1,4 @@
-import { declareCommand } from "../command.ts";
+import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool, duration, string } from "../flag.ts";
 import { quietFlag } from "./shared-flags.ts";
 
@@ -19,3 +19,10 @@ export const remove = declareCommand("delete", "Delete leases", {
   usage: "[flags] <lease id> ...",
   flags: { sync: bool("wait until what they alone kept is collected") },
 });
+
+/** The commands of the group. */
+export const entries: readonly Entry[] = [
+  entry(list, async () => (await import("../commands/leases/list.ts")).listCommand),
+  entry(create, async () => (await import("../commands/leases/create.ts")).createCommand),
+  entry(remove, async () => (await import("../commands/leases/remove.ts")).removeCommand),
+];

@@ -1,4 +1,4 @@
-import { declareCommand } from "../command.ts";
+import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool } from "../flag.ts";
 import { quietFlag } from "./shared-flags.ts";
 
@@ -20,3 +20,11 @@ export const label = declareCommand("label", "Set or clear labels of a namespace
   usage: "<name> [<key>=<value>, ...]",
   description: "KEY= clears the label KEY.",
 });
+
+/** The commands of the group. */
+export const entries: readonly Entry[] = [
+  entry(create, async () => (await import("../commands/namespaces/create.ts")).createCommand),
+  entry(list, async () => (await import("../commands/namespaces/list.ts")).listCommand),
+  entry(remove, async () => (await import("../commands/namespaces/remove.ts")).removeCommand),
+  entry(label, async () => (await import("../commands/namespaces/label.ts")).labelCommand),
+];

@@ -1,4 +1,4 @@
-import { declareCommand } from "../command.ts";
+import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool, string } from "../flag.ts";
 import { labelFlag, snapshotterFlag } from "./shared-flags.ts";
 
@@ -63,3 +63,21 @@ export const view = declareCommand("view", "Create a read-only snapshot", {
   usage: "[flags] <key> [<parent>]",
   flags: mountFlags,
 });
+
+/** The flags of the group. */
+export const flags = snapshotterFlag;
+/** The commands of the group. */
+export const entries: readonly Entry[] = [
+  entry(commit, async () => (await import("../commands/snapshots/commit.ts")).commitCommand),
+  entry(diff, async () => (await import("../commands/snapshots/diff.ts")).diffCommand),
+  entry(info, async () => (await import("../commands/snapshots/info.ts")).infoCommand),
+  entry(list, async () => (await import("../commands/snapshots/list.ts")).listCommand),
+  entry(mounts, async () => (await import("../commands/snapshots/mounts.ts")).mountsCommand),
+  entry(prepare, async () => (await import("../commands/snapshots/prepare.ts")).prepareCommand),
+  entry(remove, async () => (await import("../commands/snapshots/remove.ts")).removeCommand),
+  entry(label, async () => (await import("../commands/snapshots/label.ts")).labelCommand),
+  entry(tree, async () => (await import("../commands/snapshots/tree.ts")).treeCommand),
+  entry(unpack, async () => (await import("../commands/snapshots/unpack.ts")).unpackCommand),
+  entry(usage, async () => (await import("../commands/snapshots/usage.ts")).usageCommand),
+  entry(view, async () => (await import("../commands/snapshots/view.ts")).viewCommand),
+];

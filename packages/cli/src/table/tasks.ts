@@ -1,4 +1,4 @@
-import { declareCommand } from "../command.ts";
+import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool, string } from "../flag.ts";
 import { quietFlag } from "./shared-flags.ts";
 
@@ -61,3 +61,17 @@ export const start = declareCommand("start", "Start a container that was created
     ...detach,
   },
 });
+
+/** The commands of the group. */
+export const entries: readonly Entry[] = [
+  entry(attach, async () => (await import("../commands/tasks/attach.ts")).attachCommand),
+  entry(remove, async () => (await import("../commands/tasks/remove.ts")).removeCommand),
+  entry(exec, async () => (await import("../commands/tasks/exec.ts")).execCommand),
+  entry(list, async () => (await import("../commands/tasks/list.ts")).listCommand),
+  entry(kill, async () => (await import("../commands/tasks/kill.ts")).killCommand),
+  entry(metrics, async () => (await import("../commands/tasks/metrics.ts")).metricsCommand),
+  entry(pause, async () => (await import("../commands/tasks/pause.ts")).pauseCommand),
+  entry(ps, async () => (await import("../commands/tasks/ps.ts")).psCommand),
+  entry(resume, async () => (await import("../commands/tasks/resume.ts")).resumeCommand),
+  entry(start, async () => (await import("../commands/tasks/start.ts")).startCommand),
+];

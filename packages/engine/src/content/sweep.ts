@@ -9,17 +9,17 @@ import { type ContentLayout, contentLayout, ingestDir } from "./layout.ts";
 /** Moves blobs and ingests that no row names to the trash. The caller holds the disk for itself. */
 export function sweepContent(store: Store): void {
   const layout = contentLayout(store);
+  // Listed before the rows are read: an ingest's row is written before its directory is made, without the lock.
+  const ingests = namesIn(layout.ingest).map((name) => join(layout.ingest, name));
+  const blobs = namesIn(layout.blobs).flatMap((algorithm) =>
+    namesIn(join(layout.blobs, algorithm)).map((hex) => ({ algorithm, hex })),
+  );
   const { digests, dirs } = store.db.read((tx) => known(tx, layout));
-  for (const algorithm of namesIn(layout.blobs)) {
-    const dir = join(layout.blobs, algorithm);
-    for (const hex of namesIn(dir)) {
-      if (!digests.has(`${algorithm}:${hex}`)) renameSync(join(dir, hex), trashPath(store));
-    }
+  for (const { algorithm, hex } of blobs) {
+    if (digests.has(`${algorithm}:${hex}`)) continue;
+    renameSync(join(layout.blobs, algorithm, hex), trashPath(store));
   }
-  for (const name of namesIn(layout.ingest)) {
-    const dir = join(layout.ingest, name);
-    if (!dirs.has(dir)) renameSync(dir, trashPath(store));
-  }
+  for (const dir of ingests) if (!dirs.has(dir)) moveAway(store, dir);
 }
 
 function known(tx: ReadTx, layout: ContentLayout) {
@@ -30,6 +30,15 @@ function known(tx: ReadTx, layout: ContentLayout) {
     digests: new Set(blobs.map((row) => row.digest)),
     dirs: new Set(ingests.map((key) => ingestDir(layout, key))),
   };
+}
+
+/** Whoever ended an ingest may be deleting its directory just now. */
+function moveAway(store: Store, dir: string): void {
+  try {
+    renameSync(dir, trashPath(store));
+  } catch (error) {
+    if (!hasErrno(error, "ENOENT")) throw error;
+  }
 }
 
 function namesIn(dir: string): readonly string[] {

@@ -24,6 +24,9 @@ export interface AppliedLayer {
   readonly implied: readonly string[];
 }
 
+/** What is not compressed is read without ever waiting: after so many bytes others, the abort among them, get a turn. */
+const BYTES_PER_TURN = 4 * 1024 * 1024;
+
 /**
  * Unpacks one layer from a stream, in the caller's thread, which it blocks for a chunk at a time: the engine runs it in
  * a worker (`openApplyPool`). Memory does not grow with the layer. What was written stays when it fails.
@@ -39,12 +42,16 @@ export async function applyLayer(
   const digester = openDigester();
   const meter = new Meter(limits);
   const counted = meter.countCompressed(chunks);
+  let turnAt = BYTES_PER_TURN;
   for await (const bytes of options.compressed ? decompressLayer(counted) : counted) {
     signal.throwIfAborted();
     const chunk = asBuffer(bytes);
     meter.add(chunk.byteLength);
     digester.update(chunk);
     parser.push(chunk);
+    if (meter.size < turnAt) continue;
+    turnAt = meter.size + BYTES_PER_TURN;
+    await new Promise((resolve) => setImmediate(resolve));
   }
   signal.throwIfAborted();
   parser.finish();

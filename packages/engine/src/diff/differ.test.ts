@@ -134,6 +134,21 @@ test("applyFile() gives the error of a fetch that failed, of a layer that is bro
   expect(Object.keys(describeTree(root))).toEqual(["fine"]);
 });
 
+test("applyFile() is stopped in the middle of a layer that is not compressed", async () => {
+  using temporary = temporaryDirectory();
+  await using pool = openApplyPool({ cores: 1 });
+  const path = `${temporary.dir}/layer`;
+  const root = `${temporary.dir}/root`;
+  mkdirSync(root);
+  writeFileSync(path, buildLayer([{ name: "a", data: "x".repeat(40_000_000) }, { name: "z" }]));
+  const stop = new AbortController();
+  const differ = openDiffer({ content: new MemoryContentStore(), pool });
+  const applied = differ.applyFile({ mediaType: mediaTypes.ociLayer, path }, bind(root), { signal: stop.signal });
+  setImmediate(() => stop.abort(new Error("interrupted")));
+  await expect(applied).rejects.toThrow("interrupted");
+  expect(Object.keys(describeTree(root))).not.toContain("z");
+});
+
 /** Two trees that differ in every way a layer can tell. */
 function changedTrees(lower: string, upper: string) {
   for (const dir of [lower, upper]) {

@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { contentLayout, ingestDir } from "../content/layout.ts";
 import { EngineContent } from "../content/store.ts";
+import { sweepContent } from "../content/sweep.ts";
+import type { Store } from "../store/store.ts";
 import { openTestStore } from "../testing/test-store.ts";
 import { collect } from "./collect.ts";
 
@@ -72,3 +76,18 @@ test("C6: collect() takes nothing that a lease or an image holds while others fe
   const files = await Array.fromAsync(new Bun.Glob("io.containerd.content.v1.content/**/*").scan(store.root));
   expect(files).toEqual([]);
 }, 30_000);
+
+test("sweepContent() leaves alone an ingest that begins as soon as it has read the rows", () => {
+  using store = openTestStore();
+  const dir = ingestDir(contentLayout(store), { namespace: "ns", id: 1n, ref: "r" });
+  const read: Store["db"]["read"] = (work) => {
+    const result = store.db.read(work);
+    const sql = "INSERT INTO ingests (id, namespace, ref, started_at, updated_at) VALUES (1, 'ns', 'r', 0, 0)";
+    store.db.write((tx) => tx.run(sql));
+    mkdirSync(dir, { recursive: true });
+    return result;
+  };
+  // The sweep calls nothing else of the database.
+  sweepContent({ ...store, db: { read } as Store["db"] });
+  expect(existsSync(dir)).toBe(true);
+});

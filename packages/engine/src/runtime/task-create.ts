@@ -37,6 +37,7 @@ export async function createTask(
   signal: AbortSignal,
 ): Promise<number> {
   const { store } = context;
+  refuseOrdinaryUser(task.id);
   using _lock = await store.locks.of(taskLock(task.namespace, task.id), { signal });
   const paths = taskPaths(store, task.namespace, task.id);
   await clearTheWay(context, paths, signal);
@@ -110,5 +111,18 @@ function refuseLoneStdin({ id, stdin, stdout, stderr, terminal }: CreateTask): v
     what: `cannot create task ${id}`,
     why: "it has a stdin, but neither stdout nor stderr",
     fix: "name all three, or none",
+  });
+}
+
+/** Mounts, cgroups and runc's root all need it; without this the shim would fail later, and say less. */
+function refuseOrdinaryUser(id: string): void {
+  const uid = process.geteuid?.() ?? 0;
+  if (uid === 0) return;
+  throw new ContainerdError({
+    code: "permission_denied",
+    what: "cannot create task",
+    where: { id },
+    why: `running containers needs root, this is uid ${uid}`,
+    fix: "run the command with sudo; pulling, pushing, importing and exporting images need no root",
   });
 }

@@ -2,10 +2,10 @@ import { defaultSpecFor, hostPlatform, orderedSpec, parsePlatform } from "@ctr/o
 import { defineCommand } from "../../command.ts";
 import { wrap } from "../../errors.ts";
 import { formatGoJson } from "../../go-json.ts";
-import type { ociSpec } from "../../table/top-level.ts";
+import type { spec } from "../../table/oci.ts";
 
 /** `ctr oci spec`: the spec a container starts from, before flags and image. */
-export const specCommand = defineCommand<typeof ociSpec>({
+export const specCommand = defineCommand<typeof spec>({
   async run({ flags, globals, stdout }) {
     const spec = defaultSpecFor(platformOs(flags.platform), { namespace: globals.namespace, id: "" });
     await stdout.write(`${formatGoJson(orderedSpec(spec), "    ")}\n`);

@@ -1,7 +1,7 @@
 import type { Plugin } from "@ctr/client";
 import { formatPlatform } from "@ctr/oci";
 import { defineCommand } from "../../command.ts";
-import type { pluginsList } from "../../table/top-level.ts";
+import type { list } from "../../table/plugins.ts";
 import { alignTabs, formatTable, wideTable } from "../../tabwriter.ts";
 import { formatPluginDetails } from "./details.ts";
 
@@ -9,7 +9,7 @@ import { formatPluginDetails } from "./details.ts";
 const EMPTY_ROW = "\t\t\t\n";
 
 /** `ctr plugins list`: a table, ids alone, or a block per plugin. */
-export const listCommand = defineCommand<typeof pluginsList>({
+export const listCommand = defineCommand<typeof list>({
   async run({ args, flags, stdout, connect, signal }) {
     const client = await connect();
     const plugins = await client.introspection.plugins(args, { signal });

@@ -1,0 +1,19 @@
+import type { Words } from "../command.ts";
+
+/** The words of the top level, in the order help shows them. They alone are known before one of them is chosen. */
+export const words = {
+  plugins: { name: "plugins", summary: "List the daemon's plugins", aliases: ["plugin"] },
+  version: { name: "version", summary: "Show the versions of ctr and of the daemon", aliases: [] },
+  containers: { name: "containers", summary: "Manage containers", aliases: ["c", "container"] },
+  content: { name: "content", summary: "Manage the content store", aliases: [] },
+  events: { name: "events", summary: "Follow containerd's events", aliases: ["event"] },
+  images: { name: "images", summary: "Manage images", aliases: ["image", "i"] },
+  leases: { name: "leases", summary: "Manage leases", aliases: [] },
+  namespaces: { name: "namespaces", summary: "Manage namespaces", aliases: ["namespace", "ns"] },
+  run: { name: "run", summary: "Create a container, start it and wait for its end", aliases: [] },
+  snapshots: { name: "snapshots", summary: "Manage snapshots", aliases: ["snapshot"] },
+  tasks: { name: "tasks", summary: "Manage tasks", aliases: ["t", "task"] },
+  oci: { name: "oci", summary: "OCI tools", aliases: [] },
+  serve: { name: "serve", summary: "Serve the embedded engine to clients of containerd", aliases: [] },
+  info: { name: "info", summary: "Print facts about the daemon as JSON", aliases: [] },
+} as const satisfies Readonly<Record<string, Words>>;
