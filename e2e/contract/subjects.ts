@@ -15,6 +15,7 @@ import {
 import { openEngine } from "@ctr/engine";
 import { type CallOptions, type Channel, connectH2c, createClient, type ServiceDefinition } from "@ctr/rpc";
 import { startContainerd } from "../support/containerd.ts";
+import { startServe } from "../support/engine.ts";
 
 /** What a suite runs on. What containerd answers is the expected result. */
 export interface Subject {
@@ -52,7 +53,19 @@ const inProcess: Subject = {
   },
 };
 
-export const subjects: readonly Subject[] = [containerd, inProcess];
+const served: Subject = {
+  name: "ctr serve",
+  api: "2.4",
+  async open() {
+    const stack = new AsyncDisposableStack();
+    const daemon = stack.use(await startServe());
+    const { signal } = new AbortController();
+    const channel = stack.use(await connectH2c({ path: daemon.address, signal, errorFrom: errorFromStatus }));
+    return { channel, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  },
+};
+
+export const subjects: readonly Subject[] = [containerd, inProcess, served];
 
 /** What a test of one subject calls. */
 export interface Stage {
