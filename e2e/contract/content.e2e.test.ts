@@ -1,7 +1,16 @@
 import { expect, test } from "bun:test";
 import { contentV1 } from "@ctr/api";
 import type { CallOptions, DeepPartial } from "@ctr/rpc";
-import { type Clients, clientsOf, codeOf, describeContract, gather, inNamespace, writeBlob } from "./subjects.ts";
+import {
+  type Clients,
+  clientsOf,
+  codeOf,
+  describeContract,
+  gather,
+  inNamespace,
+  underLease,
+  writeBlob,
+} from "./subjects.ts";
 
 type Request = DeepPartial<contentV1.WriteContentRequest>;
 const { STAT, WRITE, COMMIT } = contentV1.WriteAction;
@@ -24,7 +33,10 @@ async function read({ content }: Clients, request: DeepPartial<contentV1.ReadCon
 }
 
 describeContract("content", (stage) => {
-  const open = async () => ({ clients: await clientsOf(stage.channel), options: inNamespace(stage.newNamespace()) });
+  const open = async () => {
+    const clients = await clientsOf(stage.channel);
+    return { clients, options: await underLease(stage, clients) };
+  };
 
   test("a blob is there once it is committed, with size, labels and times", async () => {
     const { clients, options } = await open();
@@ -108,14 +120,14 @@ describeContract("content", (stage) => {
 
   test("a write goes on where the one before stopped", async () => {
     const { clients, options } = await open();
-    await write(clients, [{ action: WRITE, ref: "r", data: bytes("la"), total: 5n }], options);
+    await write(clients, [{ action: WRITE, ref: "r", data: bytes("res"), total: 7n }], options);
     const { status } = await clients.content.status({ ref: "r" }, options);
-    expect(status).toMatchObject({ ref: "r", offset: 2n, total: 5n });
+    expect(status).toMatchObject({ ref: "r", offset: 3n, total: 7n });
     const [first] = await write(clients, [{ action: STAT, ref: "r" }], options);
-    expect(first?.offset).toBe(2n);
-    const rest = { offset: 2n, data: bytes("yer"), expected: digestOf("layer") };
+    expect(first?.offset).toBe(3n);
+    const rest = { offset: 3n, data: bytes("umed"), expected: digestOf("resumed") };
     await write(clients, [{ action: COMMIT, ref: "r", ...rest }], options);
-    expect((await read(clients, { digest: digestOf("layer") }, options)).text).toBe("layer");
+    expect((await read(clients, { digest: digestOf("resumed") }, options)).text).toBe("resumed");
     expect(await codeOf(clients.content.status({ ref: "r" }, options))).toBe("not_found");
   });
 

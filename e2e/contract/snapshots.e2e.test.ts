@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { snapshotsV1 } from "@ctr/api";
 import type { CallOptions } from "@ctr/rpc";
-import { type Clients, clientsOf, codeOf, describeContract, gather, inNamespace } from "./subjects.ts";
+import { type Clients, clientsOf, codeOf, describeContract, gather, inNamespace, underLease } from "./subjects.ts";
 
 const { ACTIVE, COMMITTED, VIEW } = snapshotsV1.Kind;
 
@@ -23,11 +23,10 @@ async function commit({ clients, options, snapshotter }: Place, name: string, pa
 }
 
 describeContract("snapshots", (stage) => {
-  const open = async (snapshotter: string): Promise<Place> => ({
-    clients: await clientsOf(stage.channel),
-    options: inNamespace(stage.newNamespace()),
-    snapshotter,
-  });
+  const open = async (snapshotter: string): Promise<Place> => {
+    const clients = await clientsOf(stage.channel);
+    return { clients, options: await underLease(stage, clients), snapshotter };
+  };
 
   test("a snapshotter must be named, and be there", async () => {
     const { clients, options } = await open("");
@@ -56,12 +55,12 @@ describeContract("snapshots", (stage) => {
       await commit(place, "base");
       await clients.snapshots.prepare({ snapshotter, key: "active", parent: "base" }, options);
       const calls = {
-        prepareKey: clients.snapshots.prepare({ snapshotter, key: "active" }, options),
-        prepareName: clients.snapshots.prepare({ snapshotter, key: "base" }, options),
-        view: clients.snapshots.view({ snapshotter, key: "active", parent: "base" }, options),
-        commit: clients.snapshots.commit({ snapshotter, name: "base", key: "active" }, options),
+        prepareKey: () => clients.snapshots.prepare({ snapshotter, key: "active" }, options),
+        prepareName: () => clients.snapshots.prepare({ snapshotter, key: "base" }, options),
+        view: () => clients.snapshots.view({ snapshotter, key: "active", parent: "base" }, options),
+        commit: () => clients.snapshots.commit({ snapshotter, name: "base", key: "active" }, options),
       };
-      for (const call of Object.values(calls)) expect(await codeOf(call)).toBe("already_exists");
+      for (const call of Object.values(calls)) expect(await codeOf(call())).toBe("already_exists");
     });
 
     test("parents must be there and committed", async () => {
@@ -83,7 +82,9 @@ describeContract("snapshots", (stage) => {
         parent: "base",
       });
       const wrong = clients.snapshots.commit({ snapshotter, name: "new", key: "view" }, options);
-      expect(await codeOf(wrong)).toBe("failed_precondition");
+      // containerd's native snapshotter gives this error no class.
+      const unclassed = stage.subject.name.startsWith("containerd") && snapshotter === "native";
+      expect(await codeOf(wrong)).toBe(unclassed ? "unknown" : "failed_precondition");
     });
 
     test("mounts are those of active ones and views only", async () => {
@@ -93,7 +94,7 @@ describeContract("snapshots", (stage) => {
       const { mounts } = await clients.snapshots.prepare({ snapshotter, key: "active", parent: "base" }, options);
       expect((await clients.snapshots.mounts({ snapshotter, key: "active" }, options)).mounts).toEqual(mounts);
       const mountsOf = (key: string) => codeOf(clients.snapshots.mounts({ snapshotter, key }, options));
-      expect(await mountsOf("base")).toBe(stage.subject.api === "1.6" ? await mountsOf("base") : "failed_precondition");
+      expect(await mountsOf("base")).toBe("failed_precondition");
       expect(await mountsOf("nope")).toBe("not_found");
     });
 
@@ -166,7 +167,7 @@ describeContract("snapshots", (stage) => {
     test("another namespace has a space of its own", async () => {
       const place = await open(snapshotter);
       await commit(place, "base");
-      const elsewhere = { ...place, options: inNamespace(stage.newNamespace()) };
+      const elsewhere = { ...place, options: await underLease(stage, place.clients) };
       expect(await codeOf(place.clients.snapshots.stat({ snapshotter, key: "base" }, elsewhere.options))).toBe(
         "not_found",
       );
@@ -182,7 +183,7 @@ describeContract("snapshots", (stage) => {
     const { mounts } = await clients.snapshots.prepare({ snapshotter, key: "active", parent: "two" }, options);
     const [mount] = mounts;
     expect(mount?.type).toBe("overlay");
-    const shape = (mount?.options ?? []).map((option) => option.replace(/\/\S*\/snapshots\/\d+/g, "N")).sort();
+    const shape = (mount?.options ?? []).map((option) => option.replace(/[^:=]*\/snapshots\/\d+/g, "N")).sort();
     expect(shape).toEqual(["index=off", "lowerdir=N/fs:N/fs", "upperdir=N/fs", "workdir=N/work"]);
     const view = await clients.snapshots.view({ snapshotter, key: "view", parent: "one" }, options);
     expect(view.mounts).toMatchObject([{ type: "bind" }]);

@@ -103,6 +103,13 @@ export function inNamespace(namespace: string, lease?: string): CallOptions {
   return { signal: AbortSignal.timeout(20_000), metadata: { [NAMESPACE_HEADER]: namespace, ...under } };
 }
 
+/** Headers of calls in a namespace of their own, under a lease: without one a collection may take what they make. */
+export async function underLease(stage: Stage, { leases }: Clients): Promise<CallOptions> {
+  const namespace = stage.newNamespace();
+  await leases.create({ id: "keep" }, inNamespace(namespace));
+  return inNamespace(namespace, "keep");
+}
+
 /** A call that names no namespace. */
 export function anywhere(): CallOptions {
   return { signal: AbortSignal.timeout(20_000) };
@@ -125,7 +132,20 @@ export async function clientsOf(channel: Channel) {
 export type Clients = Awaited<ReturnType<typeof clientsOf>>;
 
 /** Messages that containerd writes as a status of their own, without class words. */
-const WORDLESS = /^(?:Container\.ID|Image\.Name) required$|^cannot update "\w+" field$/;
+const WORDLESS = new RegExp(
+  [
+    /^(?:Container\.ID|Image\.Name) required$/,
+    /^cannot update "\w+" field$/,
+    /^invalid checksum digest format$/,
+    /^first message must have a reference$/,
+    /^"\S*" failed validation$/,
+    /^read past object length \d+ bytes$/,
+    /^write @\d+ must occur at current offset \d+$/,
+    /^snapshotter (?:argument missing|not loaded: \w+)$/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+);
 
 /** The code a call fails with, `ok` if it does not. A message must end in the words Go clients look for. */
 export async function codeOf(call: Promise<unknown>): Promise<string> {
