@@ -57,4 +57,7 @@ if [ "${1:-}" = long ]; then
 fi
 tests "unit tests" --timeout 20000 packages scripts
 tests "end-to-end tests" --timeout 120000 $(find e2e -name '*.e2e.test.ts' | sort)
+for engine in embedded serve; do
+  CTR_E2E_ENGINE=$engine tests "tutorial and differential suite, engine: $engine" --timeout 120000 ./e2e/tutorial ./e2e/differential
+done
 finish

@@ -1,15 +1,16 @@
 import { hasCode } from "@ctr/api";
 import { Client, connect } from "@ctr/client";
 import type { Globals } from "./command.ts";
-import { fail } from "./errors.ts";
 
 /** Nanoseconds that connecting may take unless `--connect-timeout` says otherwise. */
 const DEFAULT_CONNECT_TIMEOUT = 10_000_000_000n;
 /** What a containerd leaves behind that ran here once; where it stands, an empty store would be mistaken for the node's. */
 const CONTAINERD_DATABASE = "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db";
 
-interface Cancel {
+interface ConnectContext {
   readonly signal: AbortSignal;
+  /** Loads code that will be needed; run while the socket opens. */
+  readonly meanwhile?: (() => Promise<unknown>) | undefined;
 }
 
 /** Whom a command talks to. */
@@ -21,7 +22,7 @@ export type EngineChoice =
  * The client of whatever the global flags name; the only place that decides whom a command talks to. Fails as the Go
  * tool does where nothing listens.
  */
-export async function connectEngine(globals: Globals, options: Cancel): Promise<Client> {
+export async function connectEngine(globals: Globals, options: ConnectContext): Promise<Client> {
   const choice = chooseEngine(globals, exists);
   return choice.kind === "embedded" ? await openEmbedded(choice.address, globals) : await dial(globals, options);
 }
@@ -65,15 +66,30 @@ function channelOf(engine: Engine): Engine["channel"] {
   };
 }
 
-async function dial(globals: Globals, { signal }: Cancel): Promise<Client> {
+async function dial(globals: Globals, { signal, meanwhile }: ConnectContext): Promise<Client> {
   const { address, addressGiven, namespace } = globals;
   const timeout = globals.connectTimeout <= 0n ? DEFAULT_CONNECT_TIMEOUT : globals.connectTimeout;
   try {
-    return await connect({ address, namespace, signal, connectTimeoutMs: Number(timeout / 1_000_000n) });
+    const opening = connect({ address, namespace, signal, connectTimeoutMs: Number(timeout / 1_000_000n) });
+    const [client] = await Promise.all([opening, meanwhile?.()]);
+    // A view, so that nothing closes the connection: the process ends with the command, and saying goodbye takes 0.2 ms.
+    return client.withNamespace(namespace);
   } catch (error) {
     // The Go tool gives an error of its dialler no class.
     if (!hasCode(error, "unavailable", "permission_denied")) throw error;
     const hint = addressGiven ? error.fix : `${error.fix}; or work without containerd: ctr --address embedded`;
+    const { fail } = await import("./errors.ts");
     throw fail(error.what, hint);
   }
+}
+
+/** The embedded engine for repairing its blobs: the API has no call for that, so a daemon cannot be asked. */
+export async function openRepair(globals: Globals): Promise<Engine> {
+  const choice = chooseEngine(globals, exists);
+  if (choice.kind === "embedded") return (await loadEngine(choice.address)).engine;
+  const { fail } = await import("./errors.ts");
+  throw fail(
+    "containerd has no way to replace the bytes of a blob",
+    "remove the image with `ctr images rm --sync` and pull it again",
+  );
 }

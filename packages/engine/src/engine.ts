@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Digest } from "@ctr/oci";
 import type { Channel, RegisteredService } from "@ctr/rpc";
 import { openLazyChannel } from "./lazy-channel.ts";
 import { serviceLoaders } from "./service-loaders.ts";
@@ -17,6 +18,12 @@ export interface Engine extends AsyncDisposable {
   readonly store: Store;
   /** Calls in this process; services are loaded when they are first called. */
   readonly channel: Channel;
+  /** Puts good bytes in the place of a damaged blob; `data_loss` when `chunks` are not the right ones. */
+  replaceBlob(
+    digest: Digest,
+    chunks: AsyncIterable<Uint8Array>,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void>;
   /** All services, for a server. */
   services(): Promise<readonly RegisteredService[]>;
 }
@@ -31,6 +38,10 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
   return {
     store,
     channel,
+    async replaceBlob(digest, chunks, options) {
+      const { replaceBlob } = await import("./content/replace.ts");
+      await replaceBlob(store, digest, chunks, options);
+    },
     services: () => Promise.all(Object.values(loaders).map((load) => load())),
     async [Symbol.asyncDispose]() {
       if (disposed) return;

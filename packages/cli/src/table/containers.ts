@@ -1,6 +1,7 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool } from "../flag.ts";
-import { containerFlags, quietFlag } from "./shared-flags.ts";
+import { quietFlag } from "./quiet-flag.ts";
+import { containerFlags } from "./shared-flags.ts";
 
 export const create = declareCommand("create", "Create a container without starting it", {
   usage: "[flags] Image|RootFS CONTAINER [COMMAND] [ARG...]",

@@ -1,6 +1,7 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool, duration, int64, string } from "../flag.ts";
-import { labelFlag, platformFlags, quietFlag, registryFlags } from "./shared-flags.ts";
+import { quietFlag } from "./quiet-flag.ts";
+import { labelFlag, platformFlags, registryFlags } from "./shared-flags.ts";
 
 export const active = declareCommand("active", "Show downloads and other writes in progress", {
   usage: "[flags] [<regexp>]",
@@ -48,6 +49,13 @@ export const label = declareCommand("label", "Set or clear labels of a blob", {
   usage: "<digest> [<label>=<value> ...]",
   description: "LABEL= clears the label LABEL.",
 });
+export const verify = declareCommand("verify", "Compare the bytes of blobs with their digests", {
+  usage: "[flags] [<digest>, ...]",
+  flags: {
+    repair: bool("fetch damaged blobs again from the registries they came from"),
+    ...registryFlags,
+  },
+});
 
 /** The commands of the group. */
 export const entries: readonly Entry[] = [
@@ -58,5 +66,6 @@ export const entries: readonly Entry[] = [
   entry(get, async () => (await import("../commands/content/get.ts")).getCommand),
   entry(ingest, async () => (await import("../commands/content/ingest.ts")).ingestCommand),
   entry(list, async () => (await import("../commands/content/list.ts")).listCommand),
+  entry(verify, async () => (await import("../commands/content/verify.ts")).verifyCommand),
   entry(label, async () => (await import("../commands/content/label.ts")).labelCommand),
 ];

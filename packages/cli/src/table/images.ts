@@ -1,7 +1,8 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool, duration, int, string, stringSlice } from "../flag.ts";
 import { hostPlatformName } from "../host-platform.ts";
-import { labelFlag, platformFlags, quietFlag, registryFlags, snapshotterFlag } from "./shared-flags.ts";
+import { quietFlag } from "./quiet-flag.ts";
+import { labelFlag, platformFlags, registryFlags, snapshotterFlag } from "./shared-flags.ts";
 
 const local = { local: bool("work in this program instead of the daemon's transfer service") };
 const syncFs = { "sync-fs": bool("write everything to disk after unpacking; needs --local") };

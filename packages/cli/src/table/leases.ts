@@ -1,6 +1,6 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
 import { bool, duration, string } from "../flag.ts";
-import { quietFlag } from "./shared-flags.ts";
+import { quietFlag } from "./quiet-flag.ts";
 
 export const list = declareCommand("list", "List leases", {
   aliases: ["ls"],

@@ -5,9 +5,6 @@ export const snapshotterFlag = {
   snapshotter: string("snapshotter to use; empty for the default", { env: "CONTAINERD_SNAPSHOTTER" }),
 };
 
-/** `--quiet` of a list. */
-export const quietFlag = (what: string) => ({ quiet: bool(`print only ${what}`, { alias: "q" }) });
-
 /** `--label`, repeatable. */
 export const labelFlag = (target: string) => ({
   label: stringSlice(`label for ${target}, key=value or key`),
