@@ -23,7 +23,7 @@ async function openPulled() {
   const digests = (await ctr("content", "ls", "-q")).stdout.trim().split("\n");
   const blobPath = (digest: string) =>
     join(root, "io.containerd.content.v1.content/blobs/sha256", digest.replace("sha256:", ""));
-  return { stack: stack.move(), ctr, digests, blobPath };
+  return { stack: stack.move(), registry, ctr, digests, blobPath };
 }
 
 test("C8: ctr content verify finds damaged and missing blobs, and --repair fetches them again", async () => {
@@ -52,9 +52,10 @@ test("C8: ctr content verify finds damaged and missing blobs, and --repair fetch
 });
 
 test("ctr content verify --repair says what it cannot repair", async () => {
-  const { stack, ctr, digests, blobPath } = await openPulled();
+  const { stack, registry, ctr, digests, blobPath } = await openPulled();
   await using _stack = stack;
   await rm(blobPath(digests[0] ?? ""));
+  await registry.kill("SIGTERM");
   const refused = await run([ourCtr, "--address", "/nowhere/c.sock", "content", "verify", "--repair"]);
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain("containerd has no way to replace the bytes of a blob");
