@@ -24,6 +24,8 @@ export interface Engine extends AsyncDisposable {
     chunks: AsyncIterable<Uint8Array>,
     options: { readonly signal: AbortSignal },
   ): Promise<void>;
+  /** Brings what is recorded of tasks in line with what runs, and from now on takes the events of shims. */
+  reconcile(options: { readonly signal: AbortSignal }): Promise<void>;
   /** All services, for a server. */
   services(): Promise<readonly RegisteredService[]>;
 }
@@ -32,7 +34,14 @@ export interface Engine extends AsyncDisposable {
 export function openEngine(options: OpenEngineOptions = {}): Engine {
   const store = openStore(options.root ?? defaultRoot(), options);
   const resources = new AsyncDisposableStack();
-  const loaders = serviceLoaders(store, resources);
+  const loadTasks = once(async () => {
+    const [{ TaskManager }, { containerOfTask }] = await Promise.all([
+      import("./runtime/task-manager.ts"),
+      import("./container-of-task.ts"),
+    ]);
+    return resources.use(new TaskManager({ store, containers: containerOfTask }));
+  });
+  const loaders = serviceLoaders(store, loadTasks);
   const channel = openLazyChannel(loaders);
   let disposed = false;
   return {
@@ -42,6 +51,7 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
       const { replaceBlob } = await import("./content/replace.ts");
       await replaceBlob(store, digest, chunks, options);
     },
+    reconcile: async (options) => (await loadTasks()).reconcile(options),
     services: () => Promise.all(Object.values(loaders).map((load) => load())),
     async [Symbol.asyncDispose]() {
       if (disposed) return;
@@ -61,6 +71,14 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
 export function rootOfAddress(address: string): string {
   const path = address === "embedded" ? "" : address.slice("embedded://".length);
   return path === "" ? defaultRoot() : join("/", path);
+}
+
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | undefined;
+  return () => {
+    loaded ??= load();
+    return loaded;
+  };
 }
 
 async function collectGarbage(store: Store): Promise<void> {

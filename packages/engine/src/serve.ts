@@ -18,6 +18,7 @@ export interface ServeOptions {
 export async function serveEngine(engine: Engine, options: ServeOptions): Promise<AsyncDisposable> {
   const { scheduleCollection } = await import("./gc/schedule.ts");
   const services = await engine.services();
+  await engine.reconcile(options);
   await using duties = new AsyncDisposableStack();
   duties.use(await scheduleCollection(engine.store));
   duties.use(await serveH2c({ mode: 0o660, ...options, services, toStatus }));

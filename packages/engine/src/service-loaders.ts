@@ -1,11 +1,12 @@
 import { services } from "@ctr/api";
 import { type CallContext, registerService } from "@ctr/rpc";
 import type { ServiceLoaders } from "./lazy-channel.ts";
+import type { TaskManager } from "./runtime/task-manager.ts";
 import { scopeOf } from "./scope.ts";
 import type { Store } from "./store/store.ts";
 
-/** Every service over a store, by full name. Nothing is loaded here; what a service holds open is left to `resources`. */
-export function serviceLoaders(store: Store, resources: AsyncDisposableStack): ServiceLoaders {
+/** Every service over a store, by full name. Nothing is loaded here. */
+export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManager>): ServiceLoaders {
   return {
     "containerd.services.containers.v1.Containers": async () => {
       const { containersService } = await import("./services/containers.ts");
@@ -33,7 +34,9 @@ export function serviceLoaders(store: Store, resources: AsyncDisposableStack): S
     },
     "containerd.services.events.v1.Events": async () => {
       const { eventsService } = await import("./services/events.ts");
-      return registerService(await services.events(), eventsService(store));
+      // Whoever follows events wants those of shims too, also when no other process is there to take them.
+      const onSubscribe = async (signal: AbortSignal) => (await loadTasks()).reconcile({ signal });
+      return registerService(await services.events(), eventsService(store, onSubscribe));
     },
     "containerd.services.images.v1.Images": async () => {
       const { imagesService } = await import("./services/images.ts");
@@ -67,13 +70,8 @@ export function serviceLoaders(store: Store, resources: AsyncDisposableStack): S
       return registerService(await services.snapshots(), impl);
     },
     "containerd.services.tasks.v1.Tasks": async () => {
-      const [{ tasksService }, { TaskManager }, { containerOfTask }] = await Promise.all([
-        import("./services/tasks.ts"),
-        import("./runtime/task-manager.ts"),
-        import("./container-of-task.ts"),
-      ]);
-      const tasks = resources.use(new TaskManager({ store, containers: containerOfTask }));
-      return registerService(await services.tasks(), tasksService(tasks, store.clock));
+      const { tasksService } = await import("./services/tasks.ts");
+      return registerService(await services.tasks(), tasksService(await loadTasks(), store.clock));
     },
     "containerd.services.version.v1.Version": async () => {
       const { versionService } = await import("./services/version.ts");

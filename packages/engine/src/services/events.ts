@@ -11,7 +11,10 @@ import type { Store } from "../store/store.ts";
 import { required } from "./wire.ts";
 
 /** containerd.services.events.v1.Events over the journal: subscribers hear of what any process does in the store. */
-export function eventsService(store: Store): ServiceImpl<typeof eventsV1.EventsDefinition> {
+export function eventsService(
+  store: Store,
+  onSubscribe: (signal: AbortSignal) => Promise<void> = async () => {},
+): ServiceImpl<typeof eventsV1.EventsDefinition> {
   return {
     async publish(req, context) {
       const { namespace } = scopeOf(context);
@@ -35,6 +38,7 @@ export function eventsService(store: Store): ServiceImpl<typeof eventsV1.EventsD
 
     async *subscribe({ filters }, { signal }) {
       const passes = parseSubscription(filters);
+      await onSubscribe(signal);
       for await (const envelope of followJournal(store, { signal })) {
         if (passes(eventFields(envelope))) yield envelope;
       }
