@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ test("ctr events without a daemon hears what other commands do, and of exits tha
   const follower = Bun.spawn([...command("events")], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   try {
     const [first, second] = follower.stdout.tee();
-    const exited = waitForLine(first, /\/tasks\/exit .*"container_id":"short".*\n/, "ctr events");
+    const exited = waitForLine(first, / default \/tasks\/exit .*"container_id":"short".*\n/, "ctr events");
     let listening = false;
     const heard = waitForLine(second, /\/namespaces\/\w+ .*\n/, "ctr events").then(() => {
       listening = true;
@@ -26,8 +26,7 @@ test("ctr events without a daemon hears what other commands do, and of exits tha
     for (let turn = 0; !listening; turn++) await mustRun(command("namespaces", "label", "poked", `turn=${turn}`));
     await heard;
     await mustRun(command("run", "-d", "docker.io/library/busybox:latest", "short", "sleep", "0.3"));
-    const [line] = await exited;
-    expect(line).toContain(" default /tasks/exit ");
+    await exited;
   } finally {
     follower.kill("SIGINT");
     await follower.exited;
