@@ -23,11 +23,15 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     stdout: "pipe",
     stderr: "pipe",
   });
-  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, options.timeoutMs ?? 60_000);
   try {
     const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
     await child.exited;
-    if (child.signalCode === "SIGKILL") throw new Error(`took too long: ${argv.join(" ")}\n${stdout}\n${stderr}`);
+    if (late) throw new Error(`took too long: ${argv.join(" ")}\n${stdout}\n${stderr}`);
     return { code: child.exitCode ?? 128 + signalNumber(child.signalCode), stdout, stderr };
   } finally {
     clearTimeout(timer);
