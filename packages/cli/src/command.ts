@@ -32,7 +32,7 @@ export interface CommandContext<D extends FlagSpecs> {
   readonly env: Environment;
   /** Aborts when the deadline of `--timeout` passes. */
   readonly signal: AbortSignal;
-  /** The client of the global flags' address and namespace; connected at the first call, closed when the command ends. */
+  /** The client of the global flags' address and namespace; connected at the first call, gone when the command ends. */
   connect(): Promise<Client>;
 }
 

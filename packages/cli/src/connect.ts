@@ -7,10 +7,8 @@ const DEFAULT_CONNECT_TIMEOUT = 10_000_000_000n;
 /** What a containerd leaves behind that ran here once; where it stands, an empty store would be mistaken for the node's. */
 const CONTAINERD_DATABASE = "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db";
 
-interface ConnectContext {
+interface Cancel {
   readonly signal: AbortSignal;
-  /** Loads code that will be needed; run while the socket opens. */
-  readonly meanwhile?: (() => Promise<unknown>) | undefined;
 }
 
 /** Whom a command talks to. */
@@ -22,7 +20,7 @@ export type EngineChoice =
  * The client of whatever the global flags name; the only place that decides whom a command talks to. Fails as the Go
  * tool does where nothing listens.
  */
-export async function connectEngine(globals: Globals, options: ConnectContext): Promise<Client> {
+export async function connectEngine(globals: Globals, options: Cancel): Promise<Client> {
   const choice = chooseEngine(globals, exists);
   return choice.kind === "embedded" ? await openEmbedded(choice.address, globals) : await dial(globals, options);
 }
@@ -66,12 +64,11 @@ function channelOf(engine: Engine): Engine["channel"] {
   };
 }
 
-async function dial(globals: Globals, { signal, meanwhile }: ConnectContext): Promise<Client> {
+async function dial(globals: Globals, { signal }: Cancel): Promise<Client> {
   const { address, addressGiven, namespace } = globals;
   const timeout = globals.connectTimeout <= 0n ? DEFAULT_CONNECT_TIMEOUT : globals.connectTimeout;
   try {
-    const opening = connect({ address, namespace, signal, connectTimeoutMs: Number(timeout / 1_000_000n) });
-    const [client] = await Promise.all([opening, meanwhile?.()]);
+    const client = await connect({ address, namespace, signal, connectTimeoutMs: Number(timeout / 1_000_000n) });
     // A view, so that nothing closes the connection: the process ends with the command, and saying goodbye takes 0.2 ms.
     return client.withNamespace(namespace);
   } catch (error) {

@@ -14,14 +14,13 @@ export interface Logger {
 
 /** A logger on `stderr`; debug lines come only with `debug`. */
 export function openLogger(stderr: Output, options: { readonly debug: boolean }): Logger {
-  const startedMs = performance.now();
   let terminal: boolean | undefined;
   const write = async (level: LogLevel, message: string, fields: LogFields = {}) => {
     if (level === "debug" && !options.debug) return;
     terminal ??= stderr.isTerminal();
     await stderr.write(
       terminal
-        ? terminalLine(level, message, fields, Math.floor((performance.now() - startedMs) / 1000))
+        ? terminalLine(level, message, fields, Math.floor(performance.now() / 1000))
         : textLine(level, message, fields, new Date()),
     );
   };

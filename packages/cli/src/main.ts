@@ -3,6 +3,7 @@ import type { CommandContext, Entry, Globals } from "./command.ts";
 import type { FlagSpecs } from "./flag.ts";
 import { type Environment, type ParsedFlags, parseFlags, UsageError } from "./flags.ts";
 import { completionWords, type Resolution, resolveCommand } from "./resolve.ts";
+import { openSession } from "./session.ts";
 import { type Input, type Output, openInput, openOutput, ReaderGone } from "./streams.ts";
 import { globalFlags } from "./table/global-flags.ts";
 import { commandTable } from "./table.ts";
@@ -103,7 +104,7 @@ async function runCommand(
   globals: Globals,
   around: Surroundings,
 ): Promise<number> {
-  const [run, { openSession }] = await Promise.all([chosen.entry.load(), import("./session.ts")]);
+  const run = await chosen.entry.load();
   await using session = openSession(globals, around);
   const context: CommandContext<FlagSpecs> = {
     args: chosen.args,

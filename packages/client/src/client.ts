@@ -1,22 +1,23 @@
 import { LEASE_HEADER, NAMESPACE_HEADER, services } from "@ctr/api";
 import { type CallOptions, type Channel, createClient, type ServiceClient, type ServiceDefinition } from "@ctr/rpc";
-import { Containers } from "./containers.ts";
-import { RemoteContentStore } from "./content.ts";
-import { RemoteDiffer } from "./differ.ts";
-import { Events } from "./events.ts";
-import { Images } from "./images.ts";
-import { Introspection } from "./introspection.ts";
-import { Leases } from "./leases.ts";
-import { MountManager } from "./mounts.ts";
+import type { Containers } from "./containers.ts";
+import type { RemoteContentStore } from "./content.ts";
+import type { RemoteDiffer } from "./differ.ts";
+import type { Events } from "./events.ts";
+import type { Images } from "./images.ts";
+import type { Introspection } from "./introspection.ts";
+import { lazyFacade, type StreamsOf } from "./lazy-facade.ts";
+import type { Leases } from "./leases.ts";
+import type { MountManager } from "./mounts.ts";
 import { Namespaces } from "./namespaces.ts";
 import type { RunOptions } from "./run.ts";
-import { Sandboxes } from "./sandboxes.ts";
+import type { Sandboxes } from "./sandboxes.ts";
 import { type CallSettings, signalOf } from "./settings.ts";
-import { RemoteSnapshotter } from "./snapshots.ts";
-import { Streams } from "./streams.ts";
+import type { RemoteSnapshotter } from "./snapshots.ts";
+import type { Streams } from "./streams.ts";
 import type { Task } from "./task.ts";
-import { Tasks } from "./tasks.ts";
-import { Transfer } from "./transfer.ts";
+import type { Tasks } from "./tasks.ts";
+import type { Transfer } from "./transfer.ts";
 
 /** Which namespace and lease every call of a client names. */
 export interface ClientOptions {
@@ -42,7 +43,7 @@ export class Client implements AsyncDisposable {
   readonly namespace: string;
   readonly leaseId: string | undefined;
   readonly #ownsChannel: boolean;
-  readonly #facades = new Map<unknown, unknown>();
+  readonly #made = new Map<unknown, unknown>();
 
   constructor(channel: Channel, options: ClientOptions = {}) {
     this.channel = channel;
@@ -63,7 +64,7 @@ export class Client implements AsyncDisposable {
 
   /** Typed calls of a service, whose code is loaded with the first one; give each call `callOptions()`. */
   service<S extends ServiceDefinition>(load: () => Promise<S>): Promise<ServiceClient<S>> {
-    return this.#facade(load, async () => createClient(await load(), this.channel));
+    return this.#once(load, async () => createClient(await load(), this.channel));
   }
 
   /** What a raw call needs: signal, deadline and the headers that name namespace and lease. */
@@ -75,64 +76,72 @@ export class Client implements AsyncDisposable {
   }
 
   get content(): RemoteContentStore {
-    return this.#facade("content", () => new RemoteContentStore(this));
+    return this.#facade("content", async () => new (await import("./content.ts")).RemoteContentStore(this), {
+      read: true,
+      walk: true,
+    });
   }
 
   get images(): Images {
-    return this.#facade("images", () => new Images(this));
+    return this.#facade("images", async () => new (await import("./images.ts")).Images(this), { exportArchive: true });
   }
 
   /** One snapshotter; `overlayfs` unless named. */
   snapshots(name: string = DEFAULT_SNAPSHOTTER): RemoteSnapshotter {
-    return new RemoteSnapshotter(this, name === "" ? DEFAULT_SNAPSHOTTER : name);
+    const facts = { name: name === "" ? DEFAULT_SNAPSHOTTER : name };
+    const load = async () => new (await import("./snapshots.ts")).RemoteSnapshotter(this, facts.name);
+    return lazyFacade(load, { walk: true }, facts);
   }
 
   get differ(): RemoteDiffer {
-    return this.#facade("differ", () => new RemoteDiffer(this));
+    return this.#facade("differ", async () => new (await import("./differ.ts")).RemoteDiffer(this), {});
   }
 
   get containers(): Containers {
-    return this.#facade("containers", () => new Containers(this));
+    return this.#facade("containers", async () => new (await import("./containers.ts")).Containers(this), {});
   }
 
   get tasks(): Tasks {
-    return this.#facade("tasks", () => new Tasks(this));
+    return this.#facade("tasks", async () => new (await import("./tasks.ts")).Tasks(this), {});
   }
 
   get leases(): Leases {
-    return this.#facade("leases", () => new Leases(this));
+    return this.#facade("leases", async () => new (await import("./leases.ts")).Leases(this), {});
   }
 
+  /** Not loaded lazily: it is small, needs no further module, and nearly every script begins with it. */
   get namespaces(): Namespaces {
-    return this.#facade("namespaces", () => new Namespaces(this));
+    return this.#once("namespaces", () => new Namespaces(this));
   }
 
   get events(): Events {
-    return this.#facade("events", () => new Events(this));
+    return this.#facade("events", async () => new (await import("./events.ts")).Events(this), { subscribe: true });
   }
 
   get introspection(): Introspection {
-    return this.#facade("introspection", () => new Introspection(this));
+    return this.#facade("introspection", async () => new (await import("./introspection.ts")).Introspection(this), {});
   }
 
   /** containerd 2.2 and later. */
   get mounts(): MountManager {
-    return this.#facade("mounts", () => new MountManager(this));
+    return this.#facade("mounts", async () => new (await import("./mounts.ts")).MountManager(this), { list: true });
   }
 
   /** containerd 1.7 and later. */
   get sandboxes(): Sandboxes {
-    return this.#facade("sandboxes", () => new Sandboxes(this));
+    return this.#facade("sandboxes", async () => new (await import("./sandboxes.ts")).Sandboxes(this), {});
   }
 
   /** containerd 1.7 and later. */
   get transfer(): Transfer {
-    return this.#facade("transfer", () => new Transfer(this));
+    return this.#facade("transfer", async () => new (await import("./transfer.ts")).Transfer(this), {
+      exportArchive: true,
+    });
   }
 
   /** containerd 1.7 and later. */
   get streams(): Streams {
-    return this.#facade("streams", () => new Streams(this));
+    return this.#facade("streams", async () => new (await import("./streams.ts")).Streams(this), {});
   }
 
   /** The daemon's version and the commit it was built from. */
@@ -157,9 +166,13 @@ export class Client implements AsyncDisposable {
     if (this.#ownsChannel) await this.channel[Symbol.asyncDispose]();
   }
 
-  #facade<T>(name: unknown, make: () => T): T {
-    if (!this.#facades.has(name)) this.#facades.set(name, make());
+  #facade<T extends object>(name: string, load: () => Promise<T>, streams: StreamsOf<T>): T {
+    return this.#once(name, () => lazyFacade(load, streams));
+  }
+
+  #once<T>(name: unknown, make: () => T): T {
+    if (!this.#made.has(name)) this.#made.set(name, make());
     // Each name is used with one `make`, so what is stored under it has its type.
-    return this.#facades.get(name) as T;
+    return this.#made.get(name) as T;
   }
 }

@@ -13,8 +13,9 @@ import {
   parseDigest,
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
-import { labelPaths, timestampFromWire } from "./wire.ts";
+import { timestampFromWire } from "./wire.ts";
 
 /** Bytes per chunk handed out; what containerd sends, and the most that a stream may carry here. */
 const CHUNK_BYTES = 1024 * 1024;

@@ -23,7 +23,14 @@ export type { HeldLease, Lease, LeaseDeletion, LeaseResource, LeaseSettings, Lea
 export type { ActivateSettings, Activation, ActiveMount, MountManager } from "./mounts.ts";
 export type { Namespace, Namespaces } from "./namespaces.ts";
 export type { ContainerProcess } from "./process.ts";
-export { checkFifoDir, DEFAULT_FIFO_DIR, type IoChoice, openProcessIo, type ProcessInput, type ProcessIo } from "./process-io.ts";
+export {
+  checkFifoDir,
+  DEFAULT_FIFO_DIR,
+  type IoChoice,
+  openProcessIo,
+  type ProcessInput,
+  type ProcessIo,
+} from "./process-io.ts";
 export { randomId } from "./random-id.ts";
 export type { CreateContainerOptions, RunOptions } from "./run.ts";
 export type { NewSandbox, Sandboxes, SandboxRecord } from "./sandboxes.ts";

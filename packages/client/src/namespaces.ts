@@ -1,8 +1,8 @@
 import { services } from "@ctr/api";
 import type { Labels } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
-import { labelPaths } from "./wire.ts";
 
 export interface Namespace {
   readonly name: string;

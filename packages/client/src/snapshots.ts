@@ -1,8 +1,9 @@
 import { ContainerdError, services, type snapshotsV1 } from "@ctr/api";
 import type { Labels, Mount, SnapshotInfo, SnapshotKind, Snapshotter, SnapshotUsage } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
-import { labelPaths, mountsFromWire, timestampFromWire } from "./wire.ts";
+import { mountsFromWire, timestampFromWire } from "./wire.ts";
 
 export interface SnapshotSettings extends CallSettings {
   readonly labels?: Labels | undefined;

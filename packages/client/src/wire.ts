@@ -43,8 +43,3 @@ export function platformFromWire(wire: platformTypes.Platform): Platform {
     ...(wire.osFeatures.length === 0 ? {} : { osFeatures: wire.osFeatures }),
   };
 }
-
-/** Update mask that names each label: the other labels stay. */
-export function labelPaths(labels: Labels): string[] {
-  return Object.keys(labels).map((key) => `labels.${key}`);
-}

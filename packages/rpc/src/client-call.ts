@@ -8,14 +8,12 @@ import {
   statusOfFailure,
   statusOfMessageError,
 } from "./grpc-status.ts";
-import { formatGrpcTimeout } from "./grpc-timeout.ts";
 import type { H2Connection } from "./h2-connection.ts";
 import { H2StreamError, h2Code } from "./h2-error.ts";
 import type { H2Stream, StreamEvents, StreamFailure } from "./h2-stream.ts";
-import { encodeHeaders } from "./hpack-encoder.ts";
 import type { HeaderField } from "./hpack-table.ts";
 import { checkMessageSize, MessageError, MessageQueue, messagePrefix } from "./message-queue.ts";
-import { metadataToFields } from "./metadata.ts";
+import { encodeRequest, GRPC } from "./request-headers.ts";
 import type { CallOptions } from "./service.ts";
 import type { ErrorFromStatus, Status } from "./status.ts";
 
@@ -43,7 +41,7 @@ export class ClientCall implements StreamEvents {
     this.#options = options;
     this.responses = new MessageQueue((bytes) => this.#stream.consumed(bytes));
     const { signal, timeoutMs } = options.call;
-    this.#stream = connection.openStream(encodeHeaders(requestFields(options)), this);
+    this.#stream = connection.openStream(encodeRequest(options.path, options.authority, options.call), this);
     this.#release = onAbort(signal, () => this.cancelWith(statusOfAbort(signal.reason), signal.reason));
     if (timeoutMs !== undefined) this.#timer = setTimeout(() => this.#onDeadline(), timeoutMs);
   }
@@ -149,23 +147,6 @@ export function errorOf(options: ClientCallOptions, status: Status, cause?: unkn
   if (cause !== undefined && error.cause === undefined) error.cause = cause;
   return error;
 }
-
-function requestFields({ path, authority, call }: ClientCallOptions): HeaderField[] {
-  const fields: HeaderField[] = [
-    [":method", "POST"],
-    [":scheme", "http"],
-    [":path", path],
-    [":authority", authority],
-    ["content-type", GRPC],
-    ["te", "trailers"],
-    ["user-agent", "ctr-rpc"],
-  ];
-  if (call.timeoutMs !== undefined) fields.push(["grpc-timeout", formatGrpcTimeout(call.timeoutMs)]);
-  if (call.metadata) fields.push(...metadataToFields(call.metadata));
-  return fields;
-}
-
-const GRPC = "application/grpc";
 
 /** `application/grpc`, also with a `+proto` or a parameter after it. */
 export function isGrpc(fields: readonly HeaderField[]): boolean {

@@ -40,7 +40,8 @@ export class H2Connection implements SocketEvents, StreamHost {
     this.#onFrame(type, flags, id, payload),
   );
   readonly #dispatcher: FrameDispatcher;
-  readonly #watchdog: StallWatchdog;
+  /** Made when the peer first keeps us waiting, which a short call never sees. */
+  #watchdog: StallWatchdog | undefined;
   readonly #streams = new Map<number, H2Stream>();
   /** Client: streams that the peer's concurrency limit holds back, with their encoded request headers. */
   readonly #waiting = new Map<H2Stream, Uint8Array>();
@@ -68,12 +69,6 @@ export class H2Connection implements SocketEvents, StreamHost {
       ping: (payload) => this.#sender.frames.ping(payload, true),
       goaway: (last, code, text) => this.#onGoaway(last, code, text),
       windowUpdate: (id, increment) => this.#onWindowUpdate(id, increment),
-    });
-    this.#watchdog = new StallWatchdog(options.watchdogMs, {
-      blocked: () => this.#sender.blocked && !this.#closed,
-      progress: () => this.#sender.progress,
-      ping: () => this.#sender.frames.ping(new Uint8Array(8), false),
-      dead: (ms) => this.destroy(`${options.peer} has not taken anything for ${ms} ms nor answered a ping`),
     });
     this.#sendPreface();
   }
@@ -127,7 +122,7 @@ export class H2Connection implements SocketEvents, StreamHost {
 
   data(chunk: Uint8Array): void {
     if (this.#closed) return;
-    this.#watchdog.heard();
+    this.#watchdog?.heard();
     try {
       const rest = this.#prefaceLeft > 0 ? this.#checkPreface(chunk) : chunk;
       if (rest.byteLength > 0) this.#reader.push(rest);
@@ -176,8 +171,19 @@ export class H2Connection implements SocketEvents, StreamHost {
   }
 
   #afterFlush(): void {
-    this.#watchdog.check();
-    this.#closeIfIdle();
+    if (this.#sender.blocked && !this.#closed) this.#watchdog ??= this.#openWatchdog();
+    this.#watchdog?.check();
+    if (this.#closing !== undefined) this.#closeIfIdle();
+  }
+
+  #openWatchdog(): StallWatchdog {
+    const { peer, watchdogMs } = this.#options;
+    return new StallWatchdog(watchdogMs, {
+      blocked: () => this.#sender.blocked && !this.#closed,
+      progress: () => this.#sender.progress,
+      ping: () => this.#sender.frames.ping(new Uint8Array(8), false),
+      dead: (ms) => this.destroy(`${peer} has not taken anything for ${ms} ms nor answered a ping`),
+    });
   }
 
   #sendPreface(): void {
@@ -221,7 +227,7 @@ export class H2Connection implements SocketEvents, StreamHost {
   #onData(id: number, content: Uint8Array, size: number, endStream: boolean): void {
     const stream = this.#streamOf(id, "DATA");
     this.#receiveOnConnection(size);
-    this.#watchdog.answered();
+    this.#watchdog?.answered();
     if (!stream) return;
     if (stream.remoteClosed) throw new H2StreamError(id, h2Code.streamClosed, "DATA after the end of the stream");
     stream.receive(size);
@@ -244,7 +250,7 @@ export class H2Connection implements SocketEvents, StreamHost {
   }
 
   #onHeaders(id: number, decoded: DecodedHeaders, endStream: boolean): void {
-    this.#watchdog.answered();
+    this.#watchdog?.answered();
     const stream = this.#streams.get(id) ?? this.#accept(id);
     if (!stream) return;
     if (stream.remoteClosed) throw new H2StreamError(id, h2Code.streamClosed, "HEADERS after the end");
@@ -433,7 +439,7 @@ export class H2Connection implements SocketEvents, StreamHost {
   #finish(why: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#watchdog.stop();
+    this.#watchdog?.stop();
     this.#sender.stop();
     this.#stopOpening(why);
     const failure: StreamFailure = { kind: "connection", why };

@@ -20,8 +20,13 @@ function encodeField(out: number[], name: string, value: string): void {
     encodeInteger(out, 0x80, 7, whole);
     return;
   }
-  encodeInteger(out, 0, 4, nameIndex);
-  if (nameIndex === 0) encodeString(out, name);
+  appendLiteral(out, nameIndex === 0 ? name : nameIndex, value);
+}
+
+/** Appends a literal that the peer's dynamic table does not keep; its name as text, or by its index in the static table. */
+export function appendLiteral(out: number[], name: string | number, value: string): void {
+  encodeInteger(out, 0, 4, typeof name === "number" ? name : 0);
+  if (typeof name === "string") encodeString(out, name);
   encodeString(out, value);
 }
 

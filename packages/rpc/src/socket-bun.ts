@@ -9,7 +9,7 @@ type NativeSocket = Bun.Socket<SocketState>;
 
 /** Connects by `Bun.connect`; rejects with an error whose `code` is the errno. */
 export async function connectOnBun(target: SocketTarget, attach: AttachSocket): Promise<void> {
-  const socket = eventsFor(attach);
+  const socket = eventsFor(attach, "host" in target);
   const data: SocketState = { socket: undefined };
   if ("path" in target) await Bun.connect<SocketState>({ unix: target.path, socket, data });
   else await Bun.connect<SocketState>({ hostname: target.host, port: target.port, socket, data });
@@ -17,7 +17,7 @@ export async function connectOnBun(target: SocketTarget, attach: AttachSocket): 
 
 /** Listens by `Bun.listen`. */
 export async function listenOnBun(target: SocketTarget, attach: AttachSocket): Promise<SocketListener> {
-  const socket = eventsFor(attach);
+  const socket = eventsFor(attach, "host" in target);
   if ("path" in target) {
     const listener = Bun.listen<SocketState>({ unix: target.path, socket });
     return stopOnDispose(listener, undefined);
@@ -35,10 +35,11 @@ function stopOnDispose(listener: { stop(): void }, port: number | undefined): So
   };
 }
 
-function eventsFor(attach: AttachSocket): Bun.SocketHandler<SocketState> {
+function eventsFor(attach: AttachSocket, overTcp: boolean): Bun.SocketHandler<SocketState> {
   return {
     binaryType: "uint8array",
     open(native) {
+      if (overTcp) native.setNoDelay(true);
       native.data = { socket: new BunSocket(native, attach) };
     },
     data(native, chunk) {
@@ -72,7 +73,6 @@ class BunSocket implements ByteSocket {
 
   constructor(native: NativeSocket, attach: AttachSocket) {
     this.#native = native;
-    native.setNoDelay(true);
     this.events = attach(this);
   }
 

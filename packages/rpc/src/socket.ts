@@ -1,5 +1,5 @@
+import { onAbort } from "./abort-listener.ts";
 import { connectOnBun, listenOnBun } from "./socket-bun.ts";
-import { connectOnNode, listenOnNode } from "./socket-node.ts";
 
 /** Where a peer listens: a unix socket, or a TCP port on a host. */
 export type SocketTarget = { readonly path: string } | { readonly host: string; readonly port: number };
@@ -67,28 +67,39 @@ export async function connectSocket(
   options: ConnectOptions,
 ): Promise<void> {
   options.signal.throwIfAborted();
-  const connect = typeof Bun === "undefined" ? connectOnNode : connectOnBun;
-  const attempt = new ConnectAttempt(attach);
-  const address = formatTarget(target);
-  const connecting = connect(target, (socket) => attempt.opened(socket)).catch((error: unknown) => {
-    throw new ConnectError(address, errnoOf(error), error);
+  const connect = typeof Bun === "undefined" ? (await import("./socket-node.ts")).connectOnNode : connectOnBun;
+  await new Promise<void>((resolve, reject) => {
+    const attempt = new ConnectAttempt(attach, reject);
+    const address = formatTarget(target);
+    const settle = attempt.limit(address, options);
+    connect(target, (socket) => attempt.opened(socket)).then(
+      () => {
+        settle();
+        resolve();
+      },
+      (error: unknown) => {
+        settle();
+        reject(new ConnectError(address, errnoOf(error), error));
+      },
+    );
   });
-  await Promise.race([connecting, attempt.gaveUp(address, options)]).finally(() => attempt.settle());
 }
 
 /** Listens on `target`; each connection is given to `attach`. */
-export function listenSocket(target: SocketTarget, attach: AttachSocket): Promise<SocketListener> {
-  return typeof Bun === "undefined" ? listenOnNode(target, attach) : listenOnBun(target, attach);
+export async function listenSocket(target: SocketTarget, attach: AttachSocket): Promise<SocketListener> {
+  if (typeof Bun !== "undefined") return listenOnBun(target, attach);
+  return (await import("./socket-node.ts")).listenOnNode(target, attach);
 }
 
 /** One try to connect, which an abort or a time limit may overtake; a socket that opens after that is closed unseen. */
 class ConnectAttempt {
   readonly #attach: AttachSocket;
+  readonly #reject: (reason: unknown) => void;
   #over = false;
-  #release = () => {};
 
-  constructor(attach: AttachSocket) {
+  constructor(attach: AttachSocket, reject: (reason: unknown) => void) {
     this.#attach = attach;
+    this.#reject = reject;
   }
 
   opened(socket: ByteSocket): SocketEvents {
@@ -97,29 +108,20 @@ class ConnectAttempt {
     return { data() {}, drained() {}, closed() {} };
   }
 
-  /** Rejects on abort or time-out, and never resolves. */
-  gaveUp(address: string, options: ConnectOptions): Promise<never> {
-    return new Promise((_resolve, reject) => {
-      const giveUp = (reason: unknown) => {
-        this.#over = true;
-        reject(reason);
-      };
-      const onAbort = () => giveUp(options.signal.reason);
-      options.signal.addEventListener("abort", onAbort, { once: true });
-      const { connectTimeoutMs } = options;
-      const timer =
-        connectTimeoutMs === undefined
-          ? undefined
-          : setTimeout(() => giveUp(new ConnectError(address, "ETIMEDOUT")), connectTimeoutMs);
-      this.#release = () => {
-        clearTimeout(timer);
-        options.signal.removeEventListener("abort", onAbort);
-      };
-    });
+  /** Gives up on abort and on time-out, until the returned function is called. */
+  limit(address: string, { signal, connectTimeoutMs }: ConnectOptions): () => void {
+    const release = onAbort(signal, () => this.#giveUp(signal.reason));
+    if (connectTimeoutMs === undefined) return release;
+    const timer = setTimeout(() => this.#giveUp(new ConnectError(address, "ETIMEDOUT")), connectTimeoutMs);
+    return () => {
+      clearTimeout(timer);
+      release();
+    };
   }
 
-  settle(): void {
-    this.#release();
+  #giveUp(reason: unknown): void {
+    this.#over = true;
+    this.#reject(reason);
   }
 }
 

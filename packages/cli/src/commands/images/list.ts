@@ -1,9 +1,18 @@
 import type { Client } from "@ctr/client";
-import { type Descriptor, defaultPlatforms, formatPlatform, type Image, imageSize, readPlatforms } from "@ctr/oci";
+import {
+  type ContentProvider,
+  type Descriptor,
+  defaultPlatforms,
+  formatPlatform,
+  type Image,
+  imageSize,
+  readPlatforms,
+} from "@ctr/oci";
 import { defineCommand } from "../../command.ts";
 import { messageOf, wrap } from "../../errors.ts";
 import { formatLabels } from "../../labels.ts";
 import type { Logger } from "../../log.ts";
+import { readOnce } from "../../read-once.ts";
 import type { list } from "../../table/images.ts";
 import { formatTable, narrowTable } from "../../tabwriter.ts";
 import { formatIec } from "../../units.ts";
@@ -32,10 +41,11 @@ export const listCommand = defineCommand<typeof list>({
 /** What cannot be read is told on stderr; the row shows what could. */
 async function toRow(client: Client, image: Image, log: Logger, signal: AbortSignal): Promise<readonly string[]> {
   const { name, target, labels } = image;
+  const documents = readOnce(client.content, signal);
   // Side by side: each is a chain of round trips to the daemon.
   const [total, platforms] = await Promise.all([
-    imageSize(client.content, target, { signal, matcher: defaultPlatforms() }),
-    platformsOf(client, target, signal),
+    imageSize(documents, target, { signal, matcher: defaultPlatforms() }),
+    platformsOf(documents, target, signal),
   ]);
   if (total.fault !== undefined) {
     await log.error(`failed calculating size for image ${name}`, { error: messageOf(total.fault) });
@@ -47,12 +57,12 @@ async function toRow(client: Client, image: Image, log: Logger, signal: AbortSig
 }
 
 async function platformsOf(
-  client: Client,
+  documents: ContentProvider,
   target: Descriptor,
   signal: AbortSignal,
 ): Promise<{ readonly text: string; readonly fault: unknown }> {
   try {
-    const found = await readPlatforms(client.content, target, { signal });
+    const found = await readPlatforms(documents, target, { signal });
     const names = [...new Set(found.map(formatPlatform))].sort();
     return { text: names.length === 0 ? "-" : names.join(","), fault: undefined };
   } catch (fault) {
