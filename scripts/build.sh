@@ -1,15 +1,22 @@
 #!/usr/bin/env bash
-# Builds dist/ctr, one executable, and dist/sdk, the SDK as an npm package.
+# Builds dist/ctr, one executable, and dist/sdk, the SDK as an npm package. `build.sh failpoints` builds
+# dist/ctr-failpoints instead: the executable whose processes crash tests tell where to die.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh build
 mkdir -p dist
 revision=$(git rev-parse --short=12 HEAD 2>/dev/null || true)
+out=dist/ctr failpoints=false
+[ "${1:-}" != failpoints ] || out=dist/ctr-failpoints failpoints=true
 # Split into chunks, so that a command reads only the code it runs; the two no-autoload options keep bunfig.toml and
 # .env of whatever directory the user is in from being looked at.
 node_modules/.bin/bun build --compile --minify --bytecode --format=esm --splitting \
   --no-compile-autoload-bunfig --no-compile-autoload-dotenv \
-  --define "CTR_REVISION=\"$revision\"" \
-  packages/cli/src/main.ts packages/engine/src/diff/apply-worker.ts --outfile dist/ctr >/dev/null
+  --define "CTR_REVISION=\"$revision\"" --define "CTR_FAILPOINTS=$failpoints" \
+  packages/cli/src/main.ts packages/engine/src/diff/apply-worker.ts --outfile $out >/dev/null
+if [ "$failpoints" = true ]; then
+  echo "built $out"
+  exit 0
+fi
 [ ! -e scripts/build-sdk.sh ] || bash scripts/build-sdk.sh
 echo "built dist/ctr ($(du -m dist/ctr | cut -f1) MB) and dist/sdk"

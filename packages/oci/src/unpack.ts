@@ -49,9 +49,10 @@ export interface Unpacked {
 }
 
 /** A layer with all that names it. */
-interface Layer {
+export interface ImageLayer {
   readonly blob: Descriptor;
   readonly diffID: Digest;
+  /** Chain ID of the layers below; "" for the base. */
   readonly parent: string;
   readonly chainID: ChainID;
 }
@@ -82,7 +83,8 @@ export async function isUnpacked(snapshotter: Snapshotter, chainID: ChainID, opt
   return hasSnapshot(snapshotter, chainID, options);
 }
 
-function pairLayers(blobs: readonly Descriptor[], config: ImageConfig): readonly Layer[] {
+/** Layers and diff IDs as pairs, base first. Throws `invalid_argument` when config and manifest disagree. */
+export function pairLayers(blobs: readonly Descriptor[], config: ImageConfig): readonly ImageLayer[] {
   if (config.rootfsType !== "" && config.rootfsType !== "layers") {
     throw mismatch(`unsupported rootfs type ${JSON.stringify(config.rootfsType)}`);
   }
@@ -103,7 +105,7 @@ function mismatch(why: string): ContainerdError {
 }
 
 /** True when the layer was applied, false when its snapshot was there. */
-async function unpackLayer(target: UnpackTarget, layer: Layer, options: UnpackOptions): Promise<boolean> {
+async function unpackLayer(target: UnpackTarget, layer: ImageLayer, options: UnpackOptions): Promise<boolean> {
   const report = (kind: UnpackEvent["kind"]) => options.onLayer?.({ kind, layer: layer.blob, chainID: layer.chainID });
   const labels = snapshotLabels(layer, options);
   const extraction = await prepareExtraction(target.snapshotter, layer, { labels, signal: options.signal });
@@ -125,7 +127,8 @@ async function unpackLayer(target: UnpackTarget, layer: Layer, options: UnpackOp
   return true;
 }
 
-function snapshotLabels(layer: Layer, options: UnpackOptions): Labels {
+/** What the snapshot of a layer is labelled with, while it is unpacked and afterwards. */
+export function snapshotLabels(layer: ImageLayer, options: Pick<UnpackOptions, "snapshotLabels"> = {}): Labels {
   const inherited = Object.entries(layer.blob.annotations ?? {}).filter(([key]) => key.startsWith(INHERITED_PREFIX));
   return { ...options.snapshotLabels, ...Object.fromEntries(inherited), [SNAPSHOT_REF_LABEL]: layer.chainID };
 }
@@ -133,7 +136,7 @@ function snapshotLabels(layer: Layer, options: UnpackOptions): Labels {
 /** A snapshot to extract into; `undefined` when the layer is committed already. */
 async function prepareExtraction(
   snapshotter: Snapshotter,
-  layer: Layer,
+  layer: ImageLayer,
   options: Cancel & { readonly labels: Labels },
 ): Promise<{ readonly key: string; readonly mounts: readonly Mount[] } | undefined> {
   if (await hasSnapshot(snapshotter, layer.chainID, options)) return undefined;
@@ -157,26 +160,41 @@ function prepareFailed(key: string, cause: unknown): ContainerdError {
 
 async function applyLayer(
   differ: Differ,
-  layer: Layer,
+  layer: ImageLayer,
   options: UnpackOptions & { readonly mounts: readonly Mount[] },
 ): Promise<void> {
-  const what = `failed to extract layer ${layer.diffID}`;
-  if (isEncryptedType(layer.blob.mediaType)) {
-    const fix = "pull a version that is not encrypted; ctr holds no keys";
-    throw new ContainerdError({ code: "unimplemented", what, why: "the layer is encrypted", fix });
-  }
+  checkEncryption(layer);
   let diff: Descriptor;
   try {
     const syncFs = options.syncFs === undefined ? {} : { syncFs: options.syncFs };
     diff = await differ.apply(layer.blob, options.mounts, { signal: options.signal, ...syncFs });
   } catch (cause) {
-    throw new ContainerdError({ code: codeOf(cause), what, why: messageOf(cause), cause });
+    throw extractionFailed(layer, cause);
   }
-  if (diff.digest === layer.diffID) return;
+  checkDiffID(layer, diff.digest);
+}
+
+/** Throws `unimplemented` for a layer that cannot be read without its key. */
+export function checkEncryption(layer: ImageLayer): void {
+  if (!isEncryptedType(layer.blob.mediaType)) return;
+  const what = `failed to extract layer ${layer.diffID}`;
+  const fix = "pull a version that is not encrypted; ctr holds no keys";
+  throw new ContainerdError({ code: "unimplemented", what, why: "the layer is encrypted", fix });
+}
+
+/** The error of a layer that could not be unpacked, in the code and words of its cause. */
+export function extractionFailed(layer: ImageLayer, cause: unknown): ContainerdError {
+  const what = `failed to extract layer ${layer.diffID}`;
+  return new ContainerdError({ code: codeOf(cause), what, why: messageOf(cause), cause });
+}
+
+/** Throws `failed_precondition` when a layer is not what the config says. */
+export function checkDiffID(layer: ImageLayer, digest: Digest): void {
+  if (digest === layer.diffID) return;
   throw new ContainerdError({
     code: "failed_precondition",
     what: `wrong diff id calculated on extraction ${JSON.stringify(layer.diffID)}`,
-    why: `the layer unpacks to ${diff.digest}`,
+    why: `the layer unpacks to ${digest}`,
   });
 }
 
@@ -195,7 +213,7 @@ async function removeQuietly(snapshotter: Snapshotter, key: string): Promise<voi
 }
 
 /** `extract-<nanoseconds>-<4 characters> <chain ID>`, as every containerd client writes it. */
-function extractionKey(chainID: ChainID): string {
+export function extractionKey(chainID: ChainID): string {
   const random = crypto.getRandomValues(new Uint8Array(3));
   const unique = btoa(String.fromCharCode(...random))
     .replaceAll("+", "-")

@@ -5,6 +5,7 @@ import {
   type ContentStore,
   type Descriptor,
   defaultPlatforms,
+  descriptorKind,
   dispatchGraph,
   filterPlatforms,
   gcReferences,
@@ -38,6 +39,11 @@ export interface FetchImageOptions {
   /** GC label of a child; default containerd's. */
   readonly childLabel?: ChildLabel;
   readonly onProgress?: OnTransfer;
+  /**
+   * Told of each manifest and index that is stored, with those of its children that are wanted; of a manifest once its
+   * config is stored as well. What it returns is awaited before the rest is fetched; what it throws ends the fetch.
+   */
+  readonly onDocument?: (document: Descriptor, children: readonly Descriptor[]) => Promise<void>;
 }
 
 export interface FetchImageTarget {
@@ -113,9 +119,7 @@ export async function fetchGraph(
 async function visitBlob(job: Job, descriptor: Descriptor): Promise<readonly Descriptor[]> {
   if (isSchema1Type(descriptor.mediaType)) throw notSupported(descriptor);
   const ref = refKey(descriptor);
-  const fetching = job.fetches.get(ref) ?? fetchOne(job, descriptor, ref);
-  job.fetches.set(ref, fetching);
-  await fetching;
+  await fetchOnce(job, descriptor, ref);
   const all = await readChildren(job.content, descriptor, { signal: job.signal });
   const references = gcReferences(all, ...(job.options.childLabel === undefined ? [] : [job.options.childLabel]));
   if (Object.keys(references).length > 0) {
@@ -123,7 +127,27 @@ async function visitBlob(job: Job, descriptor: Descriptor): Promise<readonly Des
   }
   const children = chooseChildren(job, descriptor, all);
   for (const child of children) announce(job, child, ref);
+  if (children.length > 0) await tellDocument(job, descriptor, children);
   return children;
+}
+
+async function tellDocument(job: Job, document: Descriptor, children: readonly Descriptor[]): Promise<void> {
+  const { onDocument } = job.options;
+  if (onDocument === undefined) return;
+  if (isManifestType(document.mediaType)) {
+    await Promise.all(
+      children
+        .filter((child) => descriptorKind(child.mediaType) === "config")
+        .map((config) => fetchOnce(job, config, refKey(config))),
+    );
+  }
+  await onDocument(document, children);
+}
+
+function fetchOnce(job: Job, descriptor: Descriptor, ref: string): Promise<void> {
+  const fetching = job.fetches.get(ref) ?? fetchOne(job, descriptor, ref);
+  job.fetches.set(ref, fetching);
+  return fetching;
 }
 
 function announce(job: Job, child: Descriptor, parent: string): void {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import type { BlobWriter, Cancel, CommitOptions, Digest } from "@ctr/oci";
 import type { FileLock } from "@ctr/sys";
+import { failpoint } from "../failpoint.ts";
 import { addToLease } from "../metadata/leases.ts";
 import { timestampOf } from "../store/clock.ts";
 import { dropIngest, makePrivate } from "./ingests.ts";
@@ -71,6 +72,7 @@ export class SharedWriter implements BlobWriter {
       addBlob(store, tx, scope.namespace, { digest, size, labels: commit.labels ?? {} });
       if (scope.lease !== undefined) addToLease(tx, scope, "content", digest);
     });
+    failpoint("content.shared");
     this.#lock[Symbol.dispose]();
     rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
     return digest;

@@ -13,6 +13,7 @@ import type {
   Labels,
   WriterOptions,
 } from "@ctr/oci";
+import { failpoint } from "../failpoint.ts";
 import { addToLease } from "../metadata/leases.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
@@ -59,6 +60,7 @@ export class EngineContent implements ContentStore {
     if (ref === "") throw new ContainerdError({ code: "invalid_argument", what: "ref must not be empty" });
     const total = options.size ?? 0n;
     const { ingest, shared } = this.#claim(ref, total, options.expected);
+    failpoint("content.claimed");
     const lock = lockIngest(this.#layout, ingest);
     try {
       // Whoever held the lock until now may have ended the ingest.
@@ -89,6 +91,7 @@ export class EngineContent implements ContentStore {
       dropIngest(tx, found);
       return found;
     });
+    failpoint("content.aborted");
     // Renamed before it is deleted: a writer that still has it open may be making files in it.
     await rename(ingestDir(this.#layout, ingest), trashPath(this.#store)).catch((error) => {
       if (!hasErrno(error, "ENOENT")) throw diskError(error, "cannot abort ingest", { ref });

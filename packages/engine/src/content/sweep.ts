@@ -1,5 +1,6 @@
 import { readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { failpoint } from "../failpoint.ts";
 import type { ReadTx } from "../store/database.ts";
 import { hasErrno } from "../store/disk-error.ts";
 import type { Store } from "../store/store.ts";
@@ -17,6 +18,7 @@ export function sweepContent(store: Store): void {
   const { digests, dirs } = store.db.read((tx) => known(tx, layout));
   for (const { algorithm, hex } of blobs) {
     if (digests.has(`${algorithm}:${hex}`)) continue;
+    failpoint("gc.blob");
     renameSync(join(layout.blobs, algorithm, hex), trashPath(store));
   }
   for (const dir of ingests) if (!dirs.has(dir)) moveAway(store, dir);
@@ -35,6 +37,7 @@ function known(tx: ReadTx, layout: ContentLayout) {
 /** Whoever ended an ingest may be deleting its directory just now. */
 function moveAway(store: Store, dir: string): void {
   try {
+    failpoint("gc.ingest");
     renameSync(dir, trashPath(store));
   } catch (error) {
     if (!hasErrno(error, "ENOENT")) throw error;

@@ -14,6 +14,7 @@ import { dirname, join } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import { type BlobWriter, type CommitOptions, type Digest, digestAlgorithm, openDigester } from "@ctr/oci";
 import { type FileLock, tryLock } from "@ctr/sys";
+import { failpoint } from "../failpoint.ts";
 import { addToLease } from "../metadata/leases.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
@@ -35,6 +36,7 @@ export interface WriterTarget {
 export function lockIngest(layout: ContentLayout, ingest: Ingest): FileLock {
   const dir = ingestDir(layout, ingest);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
+  failpoint("content.directory");
   const lock = tryLock(join(dir, "lock"));
   if (lock !== undefined) return lock;
   throw new ContainerdError({ code: "unavailable", what: `ref ${ingest.namespace}/${ingest.id}/${ingest.ref} locked` });
@@ -96,6 +98,7 @@ class IngestWriter implements BlobWriter {
   async write(chunk: Uint8Array): Promise<void> {
     const fd = this.#open();
     try {
+      failpoint("content.write");
       for (let at = 0; at < chunk.byteLength; ) at += writeSync(fd, chunk, at);
     } catch (error) {
       // Part of the chunk may be in the file: cut it off, so that file and hash agree for whoever resumes.
@@ -120,16 +123,21 @@ class IngestWriter implements BlobWriter {
     const { store, layout, ingest } = this.#target;
     this.#checkSize(commit.size);
     const digest = await this.#checkDigest(commit.expected, signal);
+    failpoint("content.sync");
     await syncFd(this.#open());
+    failpoint("content.synced");
     const path = blobPath(layout, digest);
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     using _held = await store.locks.holdDisk({ signal });
     if (!existsSync(path)) {
       await chmod(this.#path, 0o444);
       await rename(this.#path, path);
+      failpoint("content.renamed");
       await syncDir(dirname(path));
     }
+    failpoint("content.on-disk");
     const added = this.#record(digest, commit);
+    failpoint("content.recorded");
     this.#close();
     rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
     if (added) return digest;

@@ -1,5 +1,6 @@
 import { ContainerdError } from "@ctr/api";
 import { type Digest, openDigester } from "@ctr/oci";
+import { failpoint } from "../failpoint.ts";
 import { type ApplyLimits, defaultLimits } from "./apply-limits.ts";
 import { asBuffer, decompressLayer } from "./decompressor.ts";
 import type { LayerTarget } from "./layer-target.ts";
@@ -49,6 +50,7 @@ export async function applyLayer(
     meter.add(chunk.byteLength);
     digester.update(chunk);
     parser.push(chunk);
+    failpoint("apply.chunk");
     if (meter.size < turnAt) continue;
     turnAt = meter.size + BYTES_PER_TURN;
     await new Promise((resolve) => setImmediate(resolve));
@@ -56,6 +58,7 @@ export async function applyLayer(
   signal.throwIfAborted();
   parser.finish();
   writer.finish();
+  failpoint("apply.written");
   if (options.sync === true) writer.sync();
   return { digest: digester.digest(), size: meter.size, implied: writer.implied };
 }

@@ -92,8 +92,8 @@ function withoutVolatile(mount: Mount): Mount {
   return { ...mount, options: mount.options.filter((option) => !["volatile", "fsync=volatile"].includes(option)) };
 }
 
-/** Root, and of the first user namespace: `0 0 4294967295` in /proc/self/uid_map. */
-function isPrivileged(): boolean {
+/** Root, and of the first user namespace: `0 0 4294967295` in /proc/self/uid_map. Only then overlay's whiteouts work. */
+export function isPrivileged(): boolean {
   if (process.geteuid?.() !== 0) return false;
   const map = process.getBuiltinModule("node:fs").readFileSync("/proc/self/uid_map", "utf8").trim().split(/\s+/);
   return map.join(" ") === "0 0 4294967295";

@@ -1,4 +1,7 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Cancel } from "@ctr/oci";
+import { failpoint } from "../failpoint.ts";
 import { clearDirt, readDirt } from "../metadata/dirty.ts";
 import type { Store } from "../store/store.ts";
 import { emptyTrash } from "../store/trash.ts";
@@ -52,14 +55,21 @@ export async function tryCollect(store: Store, options: CollectOptions): Promise
 async function run(store: Store, options: CollectOptions): Promise<Collected> {
   options.signal.throwIfAborted();
   const { dirt, rows } = store.db.write((tx) => ({ dirt: readDirt(tx), rows: sweepRows(store, tx) }));
+  failpoint("gc.rows");
   const backends = options.backends ?? (await localBackends(store));
   {
     using _alone = await store.locks.sweepDisk(options);
     for (const backend of backends) backend.sweep();
   }
+  failpoint("gc.swept");
   if (dirt !== undefined) store.db.write((tx) => clearDirt(tx, dirt));
+  failpoint("gc.clean");
   // Slow, and nobody's to wait for but ours: the files have left their places already.
   await emptyTrash(store);
+  if (existsSync(join(store.state, "bundles"))) {
+    const { removeStrayBundles } = await import("../runtime/stray-bundles.ts");
+    await removeStrayBundles(store);
+  }
   return { rows };
 }
 

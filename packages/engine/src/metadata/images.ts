@@ -1,6 +1,7 @@
 import { ContainerdError, imageEvents, type protobufAny } from "@ctr/api";
 import { type Descriptor, type Digest, type Image, type Labels, parseDigest } from "@ctr/oci";
 import { publish } from "../events/journal.ts";
+import { failpoint } from "../failpoint.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
 import type { ReadTx, WriteTx } from "../store/database.ts";
@@ -78,6 +79,7 @@ export function createImage(store: Store, tx: WriteTx, scope: Scope, image: NewI
     now,
     now,
   );
+  failpoint("image.create");
   if (added === 0) throw new ContainerdError({ code: "already_exists", what: `image ${JSON.stringify(name)}` });
   const made = getImage(tx, namespace, name);
   leaseExpiring(tx, scope, made);
@@ -128,6 +130,7 @@ export function deleteImage(store: Store, tx: WriteTx, namespace: string, name: 
     throw new ContainerdError({ code: "not_found", what });
   }
   tx.run("DELETE FROM images WHERE namespace = ? AND name = ?", namespace, name);
+  failpoint("image.delete");
   markDirty(tx);
   publishImage(store, tx, namespace, { kind: "delete", name });
 }

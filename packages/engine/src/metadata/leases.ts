@@ -1,5 +1,6 @@
 import { ContainerdError } from "@ctr/api";
 import { isDigest, type Labels, type Timestamp } from "@ctr/oci";
+import { failpoint } from "../failpoint.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
 import type { ReadTx, WriteTx } from "../store/database.ts";
@@ -45,12 +46,14 @@ export function createLease(store: Store, tx: WriteTx, namespace: string, lease:
   if (tx.run(sql, namespace, id, labels, now, lease.owner) === 0) {
     throw new ContainerdError({ code: "already_exists", what: `lease ${JSON.stringify(id)}` });
   }
+  failpoint("lease.create");
   return { id, labels: labelsFromColumn(labels), createdAt: timestampOf(now) };
 }
 
 /** What only it kept goes with the next collection. */
 export function deleteLease(tx: WriteTx, namespace: string, id: string): void {
   if (tx.run("DELETE FROM leases WHERE namespace = ? AND id = ?", namespace, id) === 0) throw noLease(id);
+  failpoint("lease.delete");
   markDirty(tx);
 }
 

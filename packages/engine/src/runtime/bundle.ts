@@ -14,6 +14,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { ContainerdError, type protobufAny, type runcOptions } from "@ctr/api";
 import { listMounts, unmountAll } from "@ctr/sys";
+import { failpoint } from "../failpoint.ts";
 import { type ShimAddress, shimAddressFromFiles, socketPathOf } from "./shim-address.ts";
 import type { TaskPaths } from "./task-paths.ts";
 
@@ -32,6 +33,7 @@ export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
   const { bundle, rootfs, work } = paths;
   mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 });
   mkdirSync(bundle, { mode: 0o700 });
+  failpoint("bundle.made");
   mkdirSync(rootfs, { mode: 0o711 });
   mkdirSync(work, { recursive: true, mode: 0o711 });
   symlinkSync(work, join(bundle, "work"));
@@ -113,6 +115,7 @@ export async function removeBundle(paths: TaskPaths): Promise<void> {
     const trash = join(dirname(paths.bundle), `.${basename(paths.bundle)}`);
     rmSync(trash, { recursive: true, force: true });
     renameSync(paths.bundle, trash);
+    failpoint("bundle.renamed");
     rmSync(trash, { recursive: true, force: true });
   }
   rmSync(paths.work, { recursive: true, force: true });

@@ -1,8 +1,10 @@
 import { ContainerdError, type mountTypes, type protobufAny } from "@ctr/api";
+import { failpoint } from "../failpoint.ts";
 import { bundleExists, makeBundle, writeShimAddress } from "./bundle.ts";
 import { startShim } from "./shim-start.ts";
 import { buryTask, isShimGone, undoCreate } from "./task-cleanup.ts";
 import { shimCall, shimCommand, type TaskContext } from "./task-context.ts";
+import { finishDelete } from "./task-delete.ts";
 import { runcRoot, type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
 import { findTask, insertTask, setTaskPid } from "./task-rows.ts";
 import { resolveRuntime, type TaskContainer, type TaskRuntime } from "./task-runtime.ts";
@@ -43,11 +45,15 @@ export async function createTask(
   await clearTheWay(context, paths, signal);
   const runtime = resolveRuntime(container, { ...task, runcRoot: runcRoot(store), searchPath: context.searchPath });
   if (runtime.runc) refuseLoneStdin(task);
+  failpoint("task.lock");
   makeBundle(paths, { spec: specOf(container, task.id), shimBinary: runtime.binary, runc: runtime.runc });
+  failpoint("task.bundle");
   store.db.write((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
   try {
     const pid = await launch(context, paths, runtime, task, signal);
+    failpoint("task.created");
     store.db.write((tx) => setTaskPid(tx, task.namespace, task.id, pid));
+    failpoint("task.recorded");
     return pid;
   } catch (error) {
     // The caller may have given up; its debris goes all the same.
@@ -68,7 +74,11 @@ async function launch(
 ): Promise<number> {
   const endpoint = await context.events();
   const command = shimCommand(context, paths, runtime.binary, signal);
-  writeShimAddress(paths.bundle, await startShim(command, runtime.options));
+  failpoint("task.row");
+  const address = await startShim(command, runtime.options);
+  failpoint("task.shim");
+  writeShimAddress(paths.bundle, address);
+  failpoint("task.address");
   const shim = await context.shims.connect(paths, signal);
   const { id, stdin, stdout, stderr, terminal, checkpoint } = task;
   const request = {
@@ -89,8 +99,8 @@ async function clearTheWay(context: TaskContext, paths: TaskPaths, signal: Abort
     // Whoever was creating it no longer holds the lock, and never told its client that there is a task.
     await undoCreate(context, paths, signal);
   } else if (row !== undefined) {
-    if (!(await isShimGone(context, paths, signal))) throw alreadyExists(paths.id);
-    await buryTask(context, row, signal);
+    if (await isShimGone(context, paths, signal)) await buryTask(context, row, signal);
+    else if (!(await finishDelete(context, row, signal))) throw alreadyExists(paths.id);
   }
 }
 

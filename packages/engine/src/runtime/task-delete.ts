@@ -1,4 +1,5 @@
 import { hasCode } from "@ctr/api";
+import { failpoint } from "../failpoint.ts";
 import { removeBundle } from "./bundle.ts";
 import type { ShimConnection } from "./shim-connection.ts";
 import { buryTask, isShimGone, shutDown, undoCreate } from "./task-cleanup.ts";
@@ -41,6 +42,27 @@ export async function deleteTaskAndShim(context: TaskContext, key: TaskKey, sign
   }
 }
 
+/**
+ * Ends a deletion whose process was killed midway: the shim let go of the container, the row and the bundle are there
+ * still. The caller holds the task's lock. False when the shim has the container, or is no more.
+ */
+export async function finishDelete(context: TaskContext, row: TaskRow, signal: AbortSignal): Promise<boolean> {
+  const paths = taskPaths(context.store, row.namespace, row.id);
+  if (await isShimGone(context, paths, signal)) return false;
+  const shim = await context.shims.connect(paths, signal);
+  try {
+    await shim.task.state({ id: row.id }, shimCall(row.namespace, signal));
+    return false;
+  } catch (error) {
+    if (!hasCode(error, "not_found")) throw error;
+  }
+  await deleteLiving(context, shim, row, paths, signal).catch((error: unknown) => {
+    // Thrown where no row tells how the task ended; everything is gone then all the same.
+    if (!hasCode(error, "not_found")) throw error;
+  });
+  return true;
+}
+
 /** A connection that breaks again and again, though its shim lives, is nothing that one more try would mend. */
 const MAX_ATTEMPTS = 3;
 
@@ -58,14 +80,19 @@ async function deleteLiving(
 ): Promise<Exit> {
   const { store } = context;
   const { exit = exitOfRow(findTaskAgain(context, row)), error } = await deleteInShim(context, shim, row, signal);
+  failpoint("task.deleted");
   // Remembered before the shim goes: should this process end right here, the next one still knows.
   if (exit) store.db.write((tx) => recordExit(store, tx, row, exit));
+  failpoint("task.exit");
   await shutDown(context, paths, signal);
+  failpoint("task.shim-gone");
   store.db.write((tx) => {
     if (exit) publishDelete(store, tx, row, exit);
     deleteTask(tx, row.namespace, row.id);
   });
+  failpoint("task.unrecorded");
   await removeBundle(paths);
+  failpoint("task.removed");
   if (exit === undefined) throw error;
   return exit;
 }

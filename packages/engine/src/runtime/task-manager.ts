@@ -1,4 +1,5 @@
 import { ContainerdError, hasCode, taskTypes, type taskV2 } from "@ctr/api";
+import { failpoint } from "../failpoint.ts";
 import type { Store } from "../store/store.ts";
 import { type EventsEndpoint, openEventsEndpoint } from "./events-endpoint.ts";
 import { defaultLibexec, shimSearchPath } from "./shim-binary.ts";
@@ -7,7 +8,7 @@ import { Shims } from "./shims.ts";
 import { buryTask, isShimGone } from "./task-cleanup.ts";
 import { type ContainerSource, shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
 import { type CreateTask, createTask } from "./task-create.ts";
-import { deleteTaskAndShim } from "./task-delete.ts";
+import { deleteTaskAndShim, finishDelete } from "./task-delete.ts";
 import { exitOf, findExit, recordState } from "./task-exit.ts";
 import { taskLock, taskPaths } from "./task-paths.ts";
 import { removeDebris } from "./task-reconcile.ts";
@@ -66,6 +67,7 @@ export class TaskManager implements AsyncDisposable {
     const started = await this.tell(key, topic, { signal }, (task, options) =>
       task.start({ id: key.id, execId: key.execId ?? "" }, options),
     );
+    failpoint("task.started");
     return started.pid;
   }
 
@@ -195,6 +197,14 @@ export class TaskManager implements AsyncDisposable {
     return await buryTask(this.#context, row, signal);
   }
 
+  /** A shim without the container of a row that is not being deleted now: whoever deleted it was killed. */
+  async #finishDelete({ namespace, id }: TaskRow, signal: AbortSignal): Promise<void> {
+    const { store } = this.#context;
+    using _lock = await store.locks.of(taskLock(namespace, id), { signal });
+    const row = store.db.read((tx) => findTask(tx, namespace, id));
+    if (row !== undefined && row.pid !== 0n) await finishDelete(this.#context, row, signal);
+  }
+
   async #stateOf(row: TaskRow, execId: string, signal: AbortSignal): Promise<taskTypes.Process> {
     const { store } = this.#context;
     const shim = await this.#shim(row, signal);
@@ -208,6 +218,7 @@ export class TaskManager implements AsyncDisposable {
         await this.#buryIfDead(row, signal);
         throw taskNotFound(row.id);
       }
+      if (execId === "" && hasCode(error, "not_found")) await this.#finishDelete(row, signal);
       if (hasCode(error, "not_found", "unavailable", "deadline_exceeded", "cancelled")) throw error;
       return taskTypes.Process.fromPartial({ id: processId });
     }

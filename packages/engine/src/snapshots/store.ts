@@ -4,6 +4,7 @@ import { ContainerdError } from "@ctr/api";
 import type { Cancel, Labels, Mount, SnapshotInfo, SnapshotOptions, Snapshotter, SnapshotUsage } from "@ctr/oci";
 import { SNAPSHOT_REF_LABEL } from "@ctr/oci";
 import { syncFilesystem } from "@ctr/sys";
+import { failpoint } from "../failpoint.ts";
 import { markDirty } from "../metadata/dirty.ts";
 import { addToLease, moveInLease } from "../metadata/leases.ts";
 import { ensureNamespace } from "../metadata/namespaces.ts";
@@ -99,12 +100,14 @@ export class EngineSnapshotter implements Snapshotter {
     const tree = this.#driver.ownTree(record);
     const usage = tree === undefined ? { size: 0n, inodes: 0n } : await treeUsage(tree, options.signal);
     if (tree !== undefined) syncFilesystem(tree);
+    failpoint("snapshot.synced");
     this.#store.db.write((tx) => {
       if (findSnapshot(tx, this.#space, name) !== undefined) throw exists(name);
       const now = this.#active(key);
       const rebased = now.parents[0] ?? getParent(tx, this.#space, options.parent ?? "")?.id;
       const made = { name, parent: rebased, labels: options.labels ?? {}, ...usage, now: this.#store.clock.now() };
       commitSnapshot(tx, now.id, made);
+      failpoint("snapshot.commit");
       moveInLease(tx, this.#scope, this.#resource, key, name);
       publishSnapshot(this.#store, tx, this.#space, { kind: "commit", key, name });
     });
@@ -114,6 +117,7 @@ export class EngineSnapshotter implements Snapshotter {
     this.#store.db.write((tx) => {
       const record = getSnapshot(tx, this.#space, key);
       deleteSnapshot(tx, record);
+      failpoint("snapshot.remove");
       publishSnapshot(this.#store, tx, this.#space, { kind: "remove", key });
       markDirty(tx);
     });
@@ -187,15 +191,19 @@ export class EngineSnapshotter implements Snapshotter {
     using _held = await this.#store.locks.holdDisk({ signal });
     const temporary = join(dir, `new-${crypto.randomUUID()}`);
     mkdirSync(temporary, { mode: 0o700 });
+    failpoint("snapshot.made");
     try {
       await this.#driver.fill(temporary, wanted, { signal });
+      failpoint("snapshot.filled");
       return this.#store.db.write((tx) => {
         const id = insert(tx);
         const final = join(dir, String(id));
         // A process that died between its rename and its commit left a directory, and the id is given out again.
         if (existsSync(final)) renameSync(final, trashPath(this.#store));
         renameSync(temporary, final);
+        failpoint("snapshot.renamed");
         syncDirectory(dir);
+        failpoint("snapshot.on-disk");
         return id;
       });
     } catch (error) {

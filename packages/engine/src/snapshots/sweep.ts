@@ -1,5 +1,6 @@
 import { readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { failpoint } from "../failpoint.ts";
 import { hasErrno } from "../store/disk-error.ts";
 import type { Store } from "../store/store.ts";
 import { trashPath } from "../store/trash.ts";
@@ -12,7 +13,9 @@ export function sweepSnapshots(store: Store, driver: SnapshotDriver): void {
   );
   const known = new Set(rows.map((row) => String(row.id)));
   for (const name of directoriesIn(driver.dir)) {
-    if (!known.has(name)) renameSync(join(driver.dir, name), trashPath(store));
+    if (known.has(name)) continue;
+    failpoint("gc.snapshot");
+    renameSync(join(driver.dir, name), trashPath(store));
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Timestamp } from "@ctr/oci";
+import { clockShift } from "../failpoint.ts";
 
 /** What time it is; tests bring their own. */
 export interface Clock {
@@ -10,7 +11,7 @@ const NANOS_PER_SECOND = 1_000_000_000n;
 
 /** The host's clock. The runtime reads it to the microsecond, no finer. */
 export const hostClock: Clock = {
-  now: () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n,
+  now: () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n + clockShift(),
 };
 
 export function timestampOf(nanos: bigint): Timestamp {

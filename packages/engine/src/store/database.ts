@@ -2,6 +2,7 @@ import { type SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { ContainerdError } from "@ctr/api";
+import { failpoint } from "../failpoint.ts";
 import { migrations, SCHEMA_VERSION } from "./schema.ts";
 import { isBusy, sqliteError } from "./sqlite-error.ts";
 
@@ -89,7 +90,9 @@ export class Database implements Disposable {
       this.#begin();
       const result = work(this.#tx(effects));
       if (result instanceof Promise) throw new Error("a transaction returned a promise");
+      failpoint("database.commit");
       this.#sqlite.run("COMMIT");
+      failpoint("database.committed");
       return result;
     } catch (error) {
       this.#rollback();

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerdError } from "@ctr/api";
+import { failpoint } from "../failpoint.ts";
 import { type Clock, hostClock } from "./clock.ts";
 import { Database } from "./database.ts";
 import { type Locks, openLocks } from "./locks.ts";
@@ -43,6 +44,7 @@ export function openStore(root: string, options: OpenStoreOptions = {}): Store {
     const id = storeId(db);
     const state = join(openStateParent(options.stateParent ?? defaultStateParent()), id);
     makePrivate(state);
+    failpoint("store.state");
     return {
       id,
       root,
@@ -95,6 +97,7 @@ function claimRoot(root: string): void {
     });
   }
   makePrivate(root);
+  failpoint("store.root");
 }
 
 /** Makes a directory that only its owner may look into, and mends the mode of one that is there. */

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { failpoint } from "../failpoint.ts";
 import { hasErrno } from "./disk-error.ts";
 import type { Store } from "./store.ts";
 
@@ -17,7 +18,10 @@ export function trashPath(store: Pick<Store, "root">): string {
  */
 export async function emptyTrash(store: Pick<Store, "root">): Promise<void> {
   const dir = trashDir(store);
-  for (const name of await namesIn(dir)) await rm(join(dir, name), { recursive: true, force: true });
+  for (const name of await namesIn(dir)) {
+    failpoint("trash.remove");
+    await rm(join(dir, name), { recursive: true, force: true });
+  }
 }
 
 async function namesIn(dir: string): Promise<readonly string[]> {

@@ -1,0 +1,80 @@
+import { existsSync } from "node:fs";
+import type { BlobWriter, Cancel, CommitOptions, ContentStore, Digest, Timestamp, WriterOptions } from "@ctr/oci";
+import type { EngineContent } from "../content/store.ts";
+import { GrowingBlob } from "./growing-blob.ts";
+
+/** Told of a blob that is about to be fetched, with its bytes as they come. */
+export type OnGrowingBlob = (digest: Digest, blob: GrowingBlob) => void;
+
+/** Blobs smaller than this are over before a worker could have begun. */
+const MIN_BYTES = 256n * 1024n;
+
+/** A content store whose large ingests can be read while they are written. */
+export function watchContent(content: EngineContent, onBlob: OnGrowingBlob): ContentStore {
+  const writer = async (ref: string, options: WriterOptions): Promise<BlobWriter> => {
+    const opened = await content.writer(ref, options);
+    const { expected, size = 0n } = options;
+    if (expected === undefined || size < MIN_BYTES) return opened;
+    const path = content.ingestPath(ref);
+    // The bytes may be another namespace's, and here already.
+    if (!existsSync(path)) return opened;
+    const blob = new GrowingBlob(path, Number(opened.offset));
+    onBlob(expected, blob);
+    return new WatchedWriter(opened, blob);
+  };
+  return {
+    writer,
+    readerAt: (digest) => content.readerAt(digest),
+    status: (ref) => content.status(ref),
+    statuses: (filters) => content.statuses(filters),
+    abort: (ref) => content.abort(ref),
+    info: (digest) => content.info(digest),
+    setLabels: (digest, labels) => content.setLabels(digest, labels),
+    walk: (filters, options) => content.walk(filters, options),
+    delete: (digest) => content.delete(digest),
+  };
+}
+
+class WatchedWriter implements BlobWriter {
+  readonly #writer: BlobWriter;
+  readonly #blob: GrowingBlob;
+
+  constructor(writer: BlobWriter, blob: GrowingBlob) {
+    this.#writer = writer;
+    this.#blob = blob;
+  }
+
+  get offset(): bigint {
+    return this.#writer.offset;
+  }
+
+  get digest(): Digest | undefined {
+    return this.#writer.digest;
+  }
+
+  get startedAt(): Timestamp | undefined {
+    return this.#writer.startedAt;
+  }
+
+  async write(chunk: Uint8Array, options: Cancel): Promise<void> {
+    await this.#writer.write(chunk, options);
+    this.#blob.grow(chunk.byteLength);
+  }
+
+  async truncate(offset: bigint, options: Cancel): Promise<void> {
+    this.#blob.fail(new Error("the ingest was begun anew"));
+    await this.#writer.truncate(offset, options);
+  }
+
+  /** Readers need not wait for the disk; that the digest is right is known before anything they made counts. */
+  async commit(commit: CommitOptions, options: Cancel): Promise<Digest> {
+    this.#blob.complete();
+    return await this.#writer.commit(commit, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer[Symbol.asyncDispose]();
+    // Nothing to whom all was told.
+    this.#blob.fail(new Error("the blob was not fetched to its end"));
+  }
+}
