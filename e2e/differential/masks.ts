@@ -20,8 +20,16 @@ export const masks: readonly Mask[] = [
     word: "<time>",
     reason: "the two commands run one after the other",
   },
-  { token: /\b\d{1,9}-[\w-]{4}(?![\w-])/g, word: "<random lease id>", reason: "nanoseconds and four random characters" },
-  { token: /\bextract-\d{1,9}-[\w-]{4}(?![\w-])/g, word: "<extract key>", reason: "nanoseconds and four random characters" },
+  {
+    token: /\b\d{1,9}-[\w-]{4}(?![\w-])/g,
+    word: "<random lease id>",
+    reason: "nanoseconds and four random characters",
+  },
+  {
+    token: /\bextract-\d{1,9}-[\w-]{4}(?![\w-])/g,
+    word: "<extract key>",
+    reason: "nanoseconds and four random characters",
+  },
   {
     token: /(?<=snapshots\/)\d+(?=[/ "])/g,
     word: "<n>",
