@@ -45,7 +45,9 @@ export function huffmanDecode(bytes: Uint8Array): string {
   let code = 0;
   let length = 0;
   let first = 0;
-  for (const byte of bytes) {
+  // By index, for the reason told at the decoder's latin1().
+  for (let at = 0; at < bytes.byteLength; at++) {
+    const byte = bytes[at] ?? 0;
     for (let shift = 7; shift >= 0; shift--) {
       code = (code << 1) | ((byte >>> shift) & 1);
       first <<= 1;
