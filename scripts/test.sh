@@ -49,10 +49,11 @@ step "format and lint" node_modules/.bin/biome check --error-on-warnings .
 step "types" node_modules/.bin/tsc --noEmit -p tsconfig.json
 step "generated code is up to date" bash scripts/generate.sh check
 step "build" bash scripts/build.sh || finish
+step "test build, with failpoints" bash scripts/build.sh failpoints || finish
 
 if [ "${1:-}" = long ]; then
   export CTR_TEST_LONG=1
-  tests "long tests" --timeout 3600000 ./e2e/rpc
+  tests "long tests" --timeout 3600000 ./e2e/rpc ./e2e/crash ./e2e/engine
   finish
 fi
 tests "unit tests" --timeout 20000 packages scripts

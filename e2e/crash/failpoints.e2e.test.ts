@@ -134,6 +134,8 @@ async function failAt(scenario: Scenario, point: string): Promise<readonly strin
   const failed = await store.ctr(scenario.command(), { CTR_FAILPOINT: point });
   const after = tell(store.problems());
   const said = failed.code === 0 || /EIO|i\/o error/.test(failed.stderr);
+  // What the command could not remove, because removing was what failed, the user removes.
+  await scenario.clear?.(store);
   const again = await store.ctr(scenario.command());
   return [
     ...after,
