@@ -39,7 +39,6 @@ gzip gzip
 test_parts="$demo_parts
 containerd containerd
 ctr containerd
-dockerd docker.io
 umoci umoci
 skopeo skopeo
 strace strace
@@ -55,6 +54,7 @@ go golang-go
 # Libraries have no command: a file tells.
 test_files="
 /usr/share/gocode/src/github.com/containerd/containerd golang-github-containerd-containerd-dev
+/usr/bin/docker docker.io
 "
 # What test images are made of: unpacked here, never installed.
 demo_debs="busybox-static"
