@@ -38,13 +38,29 @@ export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
   mkdirSync(work, { recursive: true, mode: 0o711 });
   symlinkSync(work, join(bundle, "work"));
   writeFileSync(join(bundle, "log"), "", { mode: 0o600 });
-  writeFileSync(join(bundle, "config.json"), contents.spec.value, { mode: 0o600 });
+  writeFileSync(join(bundle, "config.json"), ownCgroup(contents.spec.value, paths), { mode: 0o600 });
   writeFileSync(join(bundle, "shim-binary-path"), contents.shimBinary, { mode: 0o600 });
   if (contents.runc) {
     writeFileSync(join(bundle, "options.json"), optionsJson(contents.runc), { mode: 0o600 });
     writeFileSync(join(bundle, "runtime"), contents.runc.binaryName || "runc", { mode: 0o600 });
   }
   openToMappedRoot(bundle, contents.spec);
+}
+
+/**
+ * The spec with the cgroup path that clients give by default, `/<namespace>/<id>`, moved below the store's own: a
+ * containerd, or another store, may have a container of the same name, and whoever kills all processes of a cgroup would
+ * kill the other's too. A path that somebody chose stays. In the text, as parsing would lose what JSON numbers cannot hold.
+ */
+function ownCgroup(spec: Uint8Array, { namespace, id, store }: TaskPaths): Uint8Array | string {
+  const text = new TextDecoder().decode(spec);
+  const given = new RegExp(`("cgroupsPath"\\s*:\\s*")/${escapeDots(namespace)}/${escapeDots(id)}"`);
+  return given.test(text) ? text.replace(given, `$1/ctr-${store}/${namespace}/${id}"`) : spec;
+}
+
+/** Identifiers have no other character that a pattern would read as its own. */
+function escapeDots(identifier: string): string {
+  return identifier.replaceAll(".", "\\.");
 }
 
 /** The root user inside a user namespace has to get through to its root filesystem. */

@@ -5,6 +5,8 @@ import type { Store } from "../store/store.ts";
 export interface TaskPaths {
   readonly namespace: string;
   readonly id: string;
+  /** Id of the store. */
+  readonly store: string;
   /** What the shim runs in; gone after the next boot. */
   readonly bundle: string;
   readonly rootfs: string;
@@ -14,7 +16,14 @@ export interface TaskPaths {
 
 export function taskPaths(store: Store, namespace: string, id: string): TaskPaths {
   const bundle = join(store.state, "bundles", namespace, id);
-  return { namespace, id, bundle, rootfs: join(bundle, "rootfs"), work: join(store.root, "work", namespace, id) };
+  return {
+    namespace,
+    id,
+    store: store.id,
+    bundle,
+    rootfs: join(bundle, "rootfs"),
+    work: join(store.root, "work", namespace, id),
+  };
 }
 
 /** The runc root of a store. The shim's own default is shared with containerd: two engines would meet in it. */
