@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import type { BlobWriter, Cancel, CommitOptions, Digest } from "@ctr/oci";
@@ -9,7 +9,7 @@ import { timestampOf } from "../store/clock.ts";
 import { dropIngest, makePrivate } from "./ingests.ts";
 import { blobPath, ingestDir } from "./layout.ts";
 import { addBlob, sharedBlobSize } from "./records.ts";
-import { aborted, openWriter, type WriterTarget } from "./writer.ts";
+import { aborted, openWriter, removeIngestDir, type WriterTarget } from "./writer.ts";
 
 /** The blob that another namespace has. */
 export interface SharedBlob {
@@ -74,7 +74,7 @@ export class SharedWriter implements BlobWriter {
     });
     failpoint("content.shared");
     this.#lock[Symbol.dispose]();
-    rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
+    removeIngestDir(layout, ingest);
     return digest;
   }
 

@@ -18,7 +18,7 @@ import { failpoint } from "../failpoint.ts";
 import { addToLease } from "../metadata/leases.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
-import { diskError } from "../store/disk-error.ts";
+import { diskError, hasErrno } from "../store/disk-error.ts";
 import type { Store } from "../store/store.ts";
 import { dropIngest, type Ingest } from "./ingests.ts";
 import { blobPath, type ContentLayout, ingestDir } from "./layout.ts";
@@ -32,14 +32,35 @@ export interface WriterTarget {
   readonly ingest: Ingest;
 }
 
-/** Takes the lock of an ingest's ref. `unavailable` while another writer has it, in this process or any other. */
+/**
+ * Takes the lock of an ingest's ref. `unavailable` while another writer has it, in this process or any other, and when
+ * one that had it ends the ingest just now.
+ */
 export function lockIngest(layout: ContentLayout, ingest: Ingest): FileLock {
   const dir = ingestDir(layout, ingest);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   failpoint("content.directory");
-  const lock = tryLock(join(dir, "lock"));
+  const lock = tryLockIn(dir);
   if (lock !== undefined) return lock;
   throw new ContainerdError({ code: "unavailable", what: `ref ${ingest.namespace}/${ingest.id}/${ingest.ref} locked` });
+}
+
+function tryLockIn(dir: string): FileLock | undefined {
+  try {
+    return tryLock(join(dir, "lock"));
+  } catch (error) {
+    if (hasErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/** Removes the directory of an ingest that has ended. Someone may be about to ask for its lock: GC takes what he leaves. */
+export function removeIngestDir(layout: ContentLayout, ingest: Ingest): void {
+  try {
+    rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
+  } catch (error) {
+    if (!hasErrno(error, "ENOTEMPTY", "ENOENT")) throw error;
+  }
 }
 
 /** Opens the bytes of an ingest at their end, and the hash that goes with them: what is there is read once more. */
@@ -139,7 +160,7 @@ class IngestWriter implements BlobWriter {
     const added = this.#record(digest, commit);
     failpoint("content.recorded");
     this.#close();
-    rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
+    removeIngestDir(layout, ingest);
     if (added) return digest;
     throw new ContainerdError({ code: "already_exists", what: `content ${digest}` });
   }
