@@ -40,6 +40,7 @@ test_parts="$demo_parts
 containerd containerd
 ctr containerd
 umoci umoci
+busybox busybox-static
 skopeo skopeo
 strace strace
 tmux tmux

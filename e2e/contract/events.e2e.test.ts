@@ -18,10 +18,12 @@ describeContract("events", (stage) => {
     await clients.containers.create({ container: { id: "c", image: "img", runtime: { name: "r" }, spec } }, options);
     await clients.containers.update({ container: { id: "c", image: "img2" }, updateMask: ["image"] }, options);
     await clients.containers.delete({ id: "c" }, options);
-    await clients.snapshots.prepare({ snapshotter: "native", key: "k" }, options);
-    await clients.snapshots.commit({ snapshotter: "native", key: "k", name: "n" }, options);
-    await clients.snapshots.view({ snapshotter: "native", key: "v", parent: "n" }, options);
-    await clients.snapshots.remove({ snapshotter: "native", key: "v" }, options);
+    await clients.leases.create({ id: "keep" }, options);
+    const kept = inNamespace(namespace, "keep");
+    await clients.snapshots.prepare({ snapshotter: "native", key: "k" }, kept);
+    await clients.snapshots.commit({ snapshotter: "native", key: "k", name: "n" }, kept);
+    await clients.snapshots.view({ snapshotter: "native", key: "v", parent: "n" }, kept);
+    await clients.snapshots.remove({ snapshotter: "native", key: "v" }, kept);
     const seen = await events.take(10);
     expect(seen.map(({ topic }) => topic)).toEqual([
       "/namespaces/create",

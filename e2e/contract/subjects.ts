@@ -138,6 +138,7 @@ const WORDLESS = new RegExp(
     /^cannot update "\w+" field$/,
     /^invalid checksum digest format$/,
     /^first message must have a reference$/,
+    /^exec id cannot be empty$/,
     /^"\S*" failed validation$/,
     /^read past object length \d+ bytes$/,
     /^write @\d+ must occur at current offset \d+$/,

@@ -133,7 +133,6 @@ async function failAt(scenario: Scenario, point: string): Promise<readonly strin
   const tell = (what: readonly string[]) => what.map((each) => `${scenario.name} at ${point}: ${each}`);
   const failed = await store.ctr(scenario.command(), { CTR_FAILPOINT: point });
   const after = tell(store.problems());
-  await scenario.clear?.(store);
   const said = failed.code === 0 || /EIO|i\/o error/.test(failed.stderr);
   // What the command could not remove, because removing was what failed, the user removes.
   await scenario.clear?.(store);

@@ -78,8 +78,16 @@ export class Pair {
     }
   }
 
+  /** Has the daemon collect garbage: whether it has done so by itself is a matter of time. */
+  async #collect(): Promise<void> {
+    await this.go(["leases", "create", "--id", "collect"], goNamespace);
+    const outcome = await this.go(["leases", "rm", "--sync", "collect"], goNamespace);
+    if (outcome.code !== 0) throw new Error(`cannot collect: ${outcome.stderr}`);
+  }
+
   /** Digests, sizes and labels of all blobs; the Go tool prints labels in a map's random order, so they are sorted. */
   async sameContent(): Promise<void> {
+    await this.#collect();
     const view = async (namespace: string) =>
       (await this.go(["content", "ls"], namespace)).stdout
         .split("\n")

@@ -216,12 +216,20 @@ export function describeTutorial({
     expect(await fetchFromInside("nginx")).toContain("Welcome");
   });
 
+  /** The directory of a task's cgroup: containerd's is named for the container, the engine's is below the store's own. */
+  async function cgroupOf(id: string, controller: string): Promise<string> {
+    const groups = await readFile(`/proc/${await taskPid(id)}/cgroup`, "utf8");
+    const path = new RegExp(`^\\d+:(?:[^:]*,)?${controller}(?:,[^:]*)?:(.*)$`, "m").exec(groups)?.[1];
+    expect(path).toMatch(new RegExp(`/default/${id}$`));
+    return `/sys/fs/cgroup/${controller}${path}`;
+  }
+
   test("ctr task metrics: the numbers of the cgroup's own files, while nothing moves", async () => {
     await line(["task", "pause", "nginx"]);
     const table = await line(["task", "metrics", "nginx"]);
     const value = (name: string) => new RegExp(`^${name.replaceAll(".", "\\.")} +(.*?) *$`, "m").exec(table)?.[1];
     const file = async (controller: string, name: string) =>
-      (await readFile(`/sys/fs/cgroup/${controller}/default/nginx/${name}`, "utf8")).trim();
+      (await readFile(join(await cgroupOf("nginx", controller), name), "utf8")).trim();
     expect(table).toMatch(/^ID +TIMESTAMP/);
     expect(value("memory.usage_in_bytes")).toBe(await file("memory", "memory.usage_in_bytes"));
     expect(value("memory.limit_in_bytes")).toBe(await file("memory", "memory.limit_in_bytes"));
@@ -235,7 +243,7 @@ export function describeTutorial({
 
   test("ctr task ps: the processes by their ids on the host", async () => {
     const pids = [...rows(await line(["task", "ps", "nginx"])).keys()].map(Number);
-    const inCgroup = (await readFile("/sys/fs/cgroup/pids/default/nginx/cgroup.procs", "utf8"))
+    const inCgroup = (await readFile(join(await cgroupOf("nginx", "pids"), "cgroup.procs"), "utf8"))
       .trim()
       .split("\n")
       .map(Number);
