@@ -46,7 +46,14 @@ async function shimPid(tasks: TestEngine, id: string): Promise<number> {
 
 /** Resolves when a process has ended; as a zombie it has, too: who inherits it decides when it is reaped. */
 async function ended(pid: number): Promise<void> {
-  const runs = () => existsSync(`/proc/${pid}`) && !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  const runs = () => {
+    try {
+      return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    } catch {
+      // Gone, perhaps while its file was read.
+      return false;
+    }
+  };
   while (runs()) await new Promise((resolve) => setImmediate(resolve));
 }
 
