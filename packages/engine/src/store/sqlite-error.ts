@@ -11,10 +11,16 @@ const codes: Readonly<Record<number, readonly [code: ErrorCode, fix?: string]>> 
     "make the root directory writable, or name another one with --address embedded:///some/root",
   ],
   10: ["data_loss", "the disk failed; look at the kernel's log"],
-  11: ["data_loss", "the database is damaged; `ctr content verify --repair` builds it anew from what is on disk"],
+  11: [
+    "data_loss",
+    "the database is damaged: restore meta.db from a backup, or use another root with --address embedded:///some/root",
+  ],
   13: ["resource_exhausted", "make room on the disk"],
   14: ["permission_denied", "the root directory must exist and be writable"],
-  26: ["data_loss", "the file is no database; `ctr content verify --repair` builds it anew from what is on disk"],
+  26: [
+    "data_loss",
+    "the file is no database: restore meta.db from a backup, or use another root with --address embedded:///some/root",
+  ],
 };
 
 /** Everything a use of the database may throw, as the one error class; errors of ours pass. */
