@@ -13,4 +13,6 @@ describeTutorial({
   // Its progress display, when what it shows is over between two of its looks.
   noise: /^time="[^"]*" level=error msg="[^"]*" error="context canceled"\n/gm,
   editsInPlace: true,
+  // It listens for the signal only after it has set the size for the first time.
+  losesEarlyResize: true,
 });

@@ -20,6 +20,8 @@ export interface Walker {
   readonly noise?: RegExp;
   /** Whether an edited blob is read from the file that was opened, not from the name that the editor saved under. */
   readonly editsInPlace?: boolean;
+  /** Whether a change of the terminal's size is lost when it comes before the tool looks out for one. */
+  readonly losesEarlyResize?: boolean;
 }
 
 /**
@@ -31,6 +33,7 @@ export function describeTutorial({
   exportsAllOnly = false,
   noise,
   editsInPlace = false,
+  losesEarlyResize = false,
 }: Walker): void {
   let daemon: PrivateEngine;
   let registry: PrivateRegistry;
@@ -200,7 +203,13 @@ export function describeTutorial({
     // The shell's line editor is ready once it has asked where the cursor stands.
     await shell.waitFor(/\/dev\/pts\/\d+[\s\S]*33 91[\s\S]*# .\[6n/);
     shell.resize(100, 40);
-    shell.type("until [ \"$(stty size)\" = '40 100' ]; do :; done; echo re'sized'\r");
+    shell.type("until [ \"$(stty size)\" = '40 100' ]; do echo wait'ing'; sleep 0.1; done; echo re'sized'\r");
+    let looks = 0;
+    while (losesEarlyResize && !shell.output.includes("resized")) {
+      await shell.waitFor(new RegExp(`(?:waiting[^]*){${++looks}}|resized`));
+      shell.resize(99, 40);
+      shell.resize(100, 40);
+    }
     await shell.waitFor(/resized[\s\S]*# .\[6n/);
     shell.type("wget -qO- http://127.0.0.1/; exit 5\r");
     expect(await shell.exited).toBe(5);
