@@ -143,6 +143,7 @@ const WORDLESS = new RegExp(
     /^read past object length \d+ bytes$/,
     /^write @\d+ must occur at current offset \d+$/,
     /^snapshotter (?:argument missing|not loaded: \w+)$/,
+    /^unknown service$|^unknown (?:service|method) [\w.]+/,
   ]
     .map(({ source }) => source)
     .join("|"),

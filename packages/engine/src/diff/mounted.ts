@@ -1,3 +1,4 @@
+import { ContainerdError } from "@ctr/api";
 import type { Mount } from "@ctr/oci";
 import { mountAll, unmountAll } from "@ctr/sys";
 import type { LayerTarget } from "./layer-target.ts";
@@ -45,7 +46,10 @@ export async function openTarget(
 /** Shows `mounts`: the source of one plain bind mount, or all of them on a directory of their own. */
 export async function openMounted(mounts: readonly Mount[], options: MountedOptions): Promise<MountedTree> {
   const source = plainBindSource(mounts);
-  if (source !== undefined) return { dir: source, [Symbol.asyncDispose]: async () => undefined };
+  if (source !== undefined) {
+    checkSource(source);
+    return { dir: source, [Symbol.asyncDispose]: async () => undefined };
+  }
   const { mkdtempSync, mkdirSync, rmdirSync } = process.getBuiltinModule("node:fs");
   mkdirSync(options.workDir, { recursive: true, mode: 0o700 });
   const dir = mkdtempSync(`${options.workDir}/containerd-mount`);
@@ -65,6 +69,14 @@ export async function openMounted(mounts: readonly Mount[], options: MountedOpti
       rmdirSync(dir);
     },
   };
+}
+
+/** As containerd, which mounts it: a source that is not there is no `not_found`, which would mean the layer. */
+function checkSource(source: string): void {
+  const { statSync } = process.getBuiltinModule("node:fs");
+  if (statSync(source, { throwIfNoEntry: false }) !== undefined) return;
+  const why = "no such file or directory";
+  throw new ContainerdError({ code: "unknown", what: "failed to mount", where: { source }, why });
 }
 
 /** Upper and lower directories of a single overlay mount; the topmost lower one first. */
