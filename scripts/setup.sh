@@ -51,6 +51,7 @@ setpriv util-linux
 htpasswd apache2-utils
 openssl openssl
 go golang-go
+buildah buildah
 "
 # Libraries have no command: a file tells.
 test_files="

@@ -295,8 +295,7 @@ test("the layers of an image of Debian's packages unpack as containerd unpacks t
   await expectSameImage(blobOf, manifestOf(first?.digest ?? layout.target.digest));
 });
 
-const hasUmoci = Bun.which("umoci") !== null;
-test.if(hasUmoci)("the layers that umoci writes unpack as containerd unpacks them", async () => {
+test("the layers that umoci writes unpack as containerd unpacks them", async () => {
   const layout = `${dir}/image`;
   await mustRun(["umoci", "init", "--layout", layout], {});
   await mustRun(["umoci", "new", "--image", `${layout}:x`], {});
@@ -305,10 +304,37 @@ test.if(hasUmoci)("the layers that umoci writes unpack as containerd unpacks the
   await mustRun(["umoci", "repack", "--image", `${layout}:x`, `${dir}/bundle`], {});
   rmSync(`${dir}/bundle/rootfs/deep/er`, { recursive: true });
   await mustRun(["umoci", "repack", "--image", `${layout}:x`, `${dir}/bundle`], {});
+  await expectSameLayout(layout);
+});
+
+/** Layers of an OCI layout that one tool wrote for one image. */
+async function expectSameLayout(layout: string): Promise<void> {
   const { blobOf, manifestOf } = layoutReader(layout);
-  // umoci writes it, as image-spec has it.
+  // The tools write it, as image-spec has it.
   const index: { manifests: { digest: string }[] } = JSON.parse(readFileSync(`${layout}/index.json`, "utf8"));
   await expectSameImage(blobOf, manifestOf(index.manifests.at(-1)?.digest ?? ""));
+}
+
+test("the layers that buildah writes, and skopeo packs anew, unpack as containerd unpacks them", async () => {
+  const storage = ["--root", `${dir}/storage`, "--runroot", `${dir}/runroot`, "--storage-driver", "vfs"];
+  const buildah = (...words: readonly string[]) => mustRun(["buildah", ...storage, ...words]);
+  mkdirSync(`${dir}/source`);
+  await makeTree(`${dir}/source`);
+  const container = (await buildah("from", "scratch")).trim();
+  await buildah("copy", container, `${dir}/source`, "/opt/");
+  await buildah("commit", "--quiet", container, "one");
+  const second = (await buildah("from", "--pull-never", "localhost/one")).trim();
+  const root = (await buildah("mount", second)).trim();
+  rmSync(`${root}/opt/deep/er`, { recursive: true });
+  writeFileSync(`${root}/opt/deep/er`, "a file now");
+  await buildah("commit", "--quiet", second, `oci:${dir}/built:x`);
+  await buildah("umount", "--all");
+  await expectSameLayout(`${dir}/built`);
+  for (const format of ["gzip", "zstd"]) {
+    const pack = ["--dest-compress", "--dest-compress-format", format, "--dest-oci-accept-uncompressed-layers"];
+    await mustRun(["skopeo", "copy", "--quiet", ...pack, `oci:${dir}/built:x`, `oci:${dir}/${format}:x`]);
+    await expectSameLayout(`${dir}/${format}`);
+  }
 });
 
 /**

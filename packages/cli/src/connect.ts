@@ -51,7 +51,9 @@ type Engine = Awaited<ReturnType<typeof loadEngine>>["engine"];
 
 async function openEmbedded(address: string, { namespace }: Globals): Promise<Client> {
   const { engine } = await loadEngine(address);
-  return new Client(channelOf(engine), { namespace, ownsChannel: true });
+  // Overlays are root's to mount.
+  const snapshotter = process.geteuid?.() === 0 ? "overlayfs" : "native";
+  return new Client(channelOf(engine), { namespace, snapshotter, ownsChannel: true });
 }
 
 /** The engine's channel, whose end is the engine's. */

@@ -9,10 +9,10 @@ export async function defaultSnapshotter(client: Client, asked: string, signal: 
   if (asked !== "") return asked;
   try {
     const { labels } = await client.namespaces.get(client.namespace, { signal });
-    return labels[LABEL] ?? "overlayfs";
+    return labels[LABEL] ?? client.snapshotter;
   } catch (error) {
     // A namespace need not have been created to be used.
-    if (hasCode(error, "not_found")) return "overlayfs";
+    if (hasCode(error, "not_found")) return client.snapshotter;
     throw error;
   }
 }

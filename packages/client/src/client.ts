@@ -25,6 +25,8 @@ export interface ClientOptions {
   readonly namespace?: string;
   /** A lease that keeps whatever the calls create. */
   readonly leaseId?: string;
+  /** Snapshotter of calls that name none; `overlayfs` when left out. */
+  readonly snapshotter?: string;
   /** Whether disposing the client closes the channel; false when the caller opened it for more than this client. */
   readonly ownsChannel?: boolean;
 }
@@ -42,6 +44,8 @@ export class Client implements AsyncDisposable {
   readonly channel: Channel;
   readonly namespace: string;
   readonly leaseId: string | undefined;
+  /** Snapshotter of calls that name none. */
+  readonly snapshotter: string;
   readonly #ownsChannel: boolean;
   readonly #made = new Map<unknown, unknown>();
 
@@ -49,17 +53,18 @@ export class Client implements AsyncDisposable {
     this.channel = channel;
     this.namespace = options.namespace ?? DEFAULT_NAMESPACE;
     this.leaseId = options.leaseId;
+    this.snapshotter = options.snapshotter ?? DEFAULT_SNAPSHOTTER;
     this.#ownsChannel = options.ownsChannel ?? false;
   }
 
   /** The same connection in another namespace. Leases belong to a namespace, so the view has none. */
   withNamespace(namespace: string): Client {
-    return new Client(this.channel, { namespace });
+    return new Client(this.channel, { namespace, snapshotter: this.snapshotter });
   }
 
   /** The same connection with everything it creates kept by a lease. */
   withLease(leaseId: string): Client {
-    return new Client(this.channel, { namespace: this.namespace, leaseId });
+    return new Client(this.channel, { namespace: this.namespace, leaseId, snapshotter: this.snapshotter });
   }
 
   /** Typed calls of a service, whose code is loaded with the first one; give each call `callOptions()`. */
@@ -86,9 +91,9 @@ export class Client implements AsyncDisposable {
     return this.#facade("images", async () => new (await import("./images.ts")).Images(this), { exportArchive: true });
   }
 
-  /** One snapshotter; `overlayfs` unless named. */
-  snapshots(name: string = DEFAULT_SNAPSHOTTER): RemoteSnapshotter {
-    const facts = { name: name === "" ? DEFAULT_SNAPSHOTTER : name };
+  /** One snapshotter; the client's own unless named. */
+  snapshots(name = ""): RemoteSnapshotter {
+    const facts = { name: name === "" ? this.snapshotter : name };
     const load = async () => new (await import("./snapshots.ts")).RemoteSnapshotter(this, facts.name);
     return lazyFacade(load, { walk: true }, facts);
   }
