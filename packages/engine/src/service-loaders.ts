@@ -3,6 +3,7 @@ import { type CallContext, registerService } from "@ctr/rpc";
 import type { ServiceLoaders } from "./lazy-channel.ts";
 import type { TaskManager } from "./runtime/task-manager.ts";
 import { scopeOf } from "./scope.ts";
+import type { IntrospectionOptions } from "./services/introspection.ts";
 import type { Store } from "./store/store.ts";
 
 /** Every service over a store, by full name. Nothing is loaded here. */
@@ -44,7 +45,9 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
     },
     "containerd.services.introspection.v1.Introspection": async () => {
       const { introspectionService } = await import("./services/introspection.ts");
-      return registerService(await services.introspection(), introspectionService(store));
+      const runtimeInfo: IntrospectionOptions["runtimeInfo"] = async (request, call) =>
+        (await import("./runtime/runtime-info.ts")).runtimeInfo(request, call);
+      return registerService(await services.introspection(), introspectionService(store, { runtimeInfo }));
     },
     "containerd.services.leases.v1.Leases": async () => {
       const { leasesService } = await import("./services/leases.ts");
