@@ -9,6 +9,8 @@ export interface ServeOptions {
   readonly mode?: number;
   /** Aborting it ends the server at once, without waiting for calls. */
   readonly signal: AbortSignal;
+  /** Milliseconds between two looks of the restart monitor; 10 s, as containerd, without it. */
+  readonly restartIntervalMs?: number;
 }
 
 /**
@@ -17,10 +19,13 @@ export interface ServeOptions {
  */
 export async function serveEngine(engine: Engine, options: ServeOptions): Promise<AsyncDisposable> {
   const { scheduleCollection } = await import("./gc/schedule.ts");
+  const { monitorRestarts } = await import("./runtime/restart-monitor.ts");
   const services = await engine.services();
   await engine.reconcile(options);
   await using duties = new AsyncDisposableStack();
   duties.use(await scheduleCollection(engine.store));
+  const { restartIntervalMs: intervalMs } = options;
+  duties.use(await monitorRestarts(engine.channel, intervalMs === undefined ? {} : { intervalMs }));
   duties.use(await serveH2c({ mode: 0o660, ...options, services, toStatus }));
   return duties.move();
 }

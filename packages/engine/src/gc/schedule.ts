@@ -1,4 +1,5 @@
 import type { ReadTx } from "../store/database.ts";
+import { pause } from "../store/pause.ts";
 import type { Store } from "../store/store.ts";
 import { type CollectOptions, tryCollect } from "./collect.ts";
 import { isDue } from "./due.ts";
@@ -53,17 +54,4 @@ async function run(store: Store, options: ScheduleOptions, signal: AbortSignal):
 /** The changes so far, by the events that tell of them. */
 function lastEvent(tx: ReadTx): bigint {
   return tx.get<{ readonly seq: bigint }>("SELECT seq FROM sqlite_sequence WHERE name = 'events'")?.seq ?? 0n;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener("abort", end);
-  });
 }

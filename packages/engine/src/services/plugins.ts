@@ -7,6 +7,7 @@ import type { Store } from "../store/store.ts";
 
 export type Plugin = DeepPartial<introspectionV1.Plugin> & { readonly type: string; readonly id: string };
 
+const RESTART_POLICIES = ["no", "always", "on-failure", "unless-stopped"] as const;
 const PREFIX = "io.containerd.";
 
 /** Parts that only have a name, in the order in which containerd would bring them up. */
@@ -56,6 +57,8 @@ export function listPlugins(store: Store): readonly Plugin[] {
     { ...plugin("content.v1", "content"), exports: { root: join(store.root, "io.containerd.content.v1.content") } },
     ...snapshotters,
     { ...plugin("runtime.v2", "task", "metadata.v1", "event.v1"), platforms },
+    // Clients that offer policies ask for these first; the monitor runs in `ctr serve`.
+    { ...plugin("monitor.container.v1", "restart", "event.v1", "service.v1"), capabilities: [...RESTART_POLICIES] },
     ...plain.map(([type, id, ...requires]) => plugin(type, id, ...requires)),
   ];
 }
