@@ -14,6 +14,7 @@ import {
   defaultSpec,
   type Image,
   type ImageRunConfig,
+  imageConfigLabels,
   type Labels,
   type Mount,
   onlyPlatform,
@@ -163,7 +164,7 @@ async function prepareSnapshot(
 /** Those of the image's configuration, of its record and of `--label`, each over the ones before. */
 function containerLabels(image: Image, config: ImageRunConfig, words: readonly string[]): Labels {
   return {
-    ...config.labels,
+    ...imageConfigLabels(config.labels),
     ...image.labels,
     [STOP_SIGNAL_LABEL]: config.stopSignal || "SIGTERM",
     ...parseLabels(words),

@@ -37,6 +37,13 @@ export function withGoWords(resolver: Resolver, { hint, settled }: GoWordsOption
             await settled();
           }
         },
+        describe: (digest, options) =>
+          fetcher
+            .describe(digest, options)
+            .catch((error: unknown) => {
+              throw plain(error);
+            })
+            .finally(settled),
       };
     },
     pusher(reference) {

@@ -22,6 +22,7 @@ export function commandTable(): readonly Heading[] {
     groupOf(words.oci, () => import("./table/oci.ts")),
     { words: words.serve, load: async () => (await import("./table/top-level.ts")).serveEntry },
     { words: words.info, load: async () => (await import("./table/top-level.ts")).infoEntry },
+    groupOf(words.deprecations, () => import("./table/deprecations.ts")),
   ];
 }
 

@@ -1,6 +1,7 @@
 import { ContainerdError } from "@ctr/api";
-import { type Cancel, type Descriptor, parseReference, type Reference, referenceHost } from "@ctr/oci";
+import { type Cancel, type Descriptor, type Digest, parseReference, type Reference, referenceHost } from "@ctr/oci";
 import { anonymous, type CredentialSource } from "./auth/credentials.ts";
+import { type DescribeOptions, describeBlob } from "./describe-blob.ts";
 import { type FetchOptions, fetchBlob } from "./fetch.ts";
 import { HostClient } from "./host-client.ts";
 import type { Capability, HostSource, RegistryHost } from "./hosts/host.ts";
@@ -24,6 +25,8 @@ export interface Resolved {
 export interface Fetcher {
   /** Bytes of a manifest or blob from `offset` on; resumed when the connection breaks, their number checked. */
   fetch(descriptor: Descriptor, options: FetchOptions): AsyncIterable<Uint8Array>;
+  /** What the repository has under a digest, of which nothing else is known; `not_found` when it has nothing. */
+  describe(digest: Digest, options: DescribeOptions): Promise<Descriptor>;
 }
 
 /** Writes below one reference. */
@@ -63,6 +66,8 @@ export function openResolver(options: ResolverOptions = {}): Resolver {
     fetcher: (reference) => ({
       fetch: (descriptor, fetchOptions) =>
         fetchBlob(registry, { reference: parseReference(reference), descriptor }, fetchOptions),
+      describe: (digest, describeOptions) =>
+        describeBlob(registry, { reference: parseReference(reference), digest }, describeOptions),
     }),
     pusher: (reference) => ({
       push: (descriptor, source, pushOptions) =>

@@ -1,4 +1,4 @@
-import { declareCommand, type Entry, entry } from "../command.ts";
+import { declareCommand, type Entry, entry, group } from "../command.ts";
 import { bool, duration, int64, string } from "../flag.ts";
 import { quietFlag } from "./quiet-flag.ts";
 import { labelFlag, platformFlags, registryFlags } from "./shared-flags.ts";
@@ -32,6 +32,16 @@ export const fetch = declareCommand("fetch", "Download an image's content withou
     "metadata-only": bool("manifests and configurations, no layers"),
   },
 });
+export const fetchObject = declareCommand("fetch-object", "Print what a reference names on its registry", {
+  usage: "[flags] <remote> <object> [<hint>, ...]",
+  description: "asks the registry alone: no containerd is needed",
+  flags: registryFlags,
+});
+export const fetchBlob = declareCommand("fetch-blob", "Print blobs of a registry by their digests", {
+  usage: "[flags] <remote> [<digest>, ...]",
+  description: "asks the registry alone: no containerd is needed",
+  flags: { ...registryFlags, "media-type": string("media type to ask the registry for") },
+});
 export const get = declareCommand("get", "Print a blob's bytes", { usage: "[<digest>, ...]" });
 export const ingest = declareCommand("ingest", "Store standard input as a blob", {
   usage: "[flags] <key>",
@@ -44,6 +54,17 @@ export const list = declareCommand("list", "List blobs", {
   aliases: ["ls"],
   usage: "[flags]",
   flags: quietFlag("digests"),
+});
+export const pushObject = declareCommand("push-object", "Send one blob to a registry", {
+  usage: "[flags] <remote> <object> <type>",
+  flags: registryFlags,
+});
+export const pruneReferences = declareCommand("references", "Let layers go that only their manifests keep", {
+  description: "removes the labels by which manifests keep their layers from being collected, and collects",
+  flags: {
+    async: bool("do not wait for the collection"),
+    dry: bool("show what would be removed, as debug messages, and remove nothing"),
+  },
 });
 export const label = declareCommand("label", "Set or clear labels of a blob", {
   usage: "<digest> [<label>=<value> ...]",
@@ -63,9 +84,20 @@ export const entries: readonly Entry[] = [
   entry(remove, async () => (await import("../commands/content/remove.ts")).removeCommand),
   entry(edit, async () => (await import("../commands/content/edit.ts")).editCommand),
   entry(fetch, async () => (await import("../commands/content/fetch.ts")).fetchCommand),
+  entry(fetchObject, async () => (await import("../commands/content/fetch-object.ts")).fetchObjectCommand),
+  entry(fetchBlob, async () => (await import("../commands/content/fetch-blob.ts")).fetchBlobCommand),
   entry(get, async () => (await import("../commands/content/get.ts")).getCommand),
   entry(ingest, async () => (await import("../commands/content/ingest.ts")).ingestCommand),
   entry(list, async () => (await import("../commands/content/list.ts")).listCommand),
+  entry(pushObject, async () => (await import("../commands/content/push-object.ts")).pushObjectCommand),
   entry(verify, async () => (await import("../commands/content/verify.ts")).verifyCommand),
   entry(label, async () => (await import("../commands/content/label.ts")).labelCommand),
+  group(
+    { name: "prune", aliases: [], summary: "Take away what keeps content" },
+    {
+      entries: [
+        entry(pruneReferences, async () => (await import("../commands/content/prune-references.ts")).pruneCommand),
+      ],
+    },
+  ),
 ];

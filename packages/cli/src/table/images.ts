@@ -101,6 +101,10 @@ export const push = declareCommand("push", "Upload an image to a registry", {
     "allow-non-distributable-blobs": bool("upload layers that may not be distributed too; needs --local"),
   },
 });
+export const prune = declareCommand("prune", "Delete images that no container uses", {
+  description: "an image is used where a container's record names it, whether it runs or not",
+  flags: { all: bool("delete them; without it nothing happens") },
+});
 export const remove = declareCommand("delete", "Delete images by name", {
   aliases: ["del", "remove", "rm"],
   usage: "[flags] <ref> [<ref>, ...]",
@@ -135,6 +139,7 @@ export const entries: readonly Entry[] = [
   entry(unmount, async () => (await import("../commands/images/unmount.ts")).unmountCommand),
   entry(pull, async () => (await import("../commands/images/pull.ts")).pullCommand),
   entry(push, async () => (await import("../commands/images/push.ts")).pushCommand),
+  entry(prune, async () => (await import("../commands/images/prune.ts")).pruneCommand),
   entry(remove, async () => (await import("../commands/images/remove.ts")).removeCommand),
   entry(tag, async () => (await import("../commands/images/tag.ts")).tagCommand),
   entry(label, async () => (await import("../commands/images/label.ts")).labelCommand),

@@ -30,13 +30,18 @@ export const platformFlags = {
   "all-platforms": bool("every platform of the image"),
 };
 
-/** How the spec, the record and the runtime of a new container are made; `run` and `containers create`. */
-export const containerFlags = {
+/** Which runtime, and how it is set up. */
+export const runtimeFlags = {
   runtime: string("name of the runtime, or path of a shim", { default: "io.containerd.runc.v2" }),
   "runtime-config-path": string("configuration file handed to a runtime other than runc"),
   "runc-binary": string("runc executable to use"),
   "runc-root": string("directory in which runc keeps its state"),
   "runc-systemd-cgroup": bool("let systemd make the cgroup"),
+};
+
+/** How the spec, the record and the runtime of a new container are made; `run` and `containers create`. */
+export const containerFlags = {
+  ...runtimeFlags,
   ...snapshotterFlag,
   "snapshotter-label": stringSlice("label for the container's snapshot"),
   config: string("OCI spec file to use as it is", { alias: "c" }),

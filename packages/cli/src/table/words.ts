@@ -16,4 +16,9 @@ export const words = {
   oci: { name: "oci", summary: "OCI tools", aliases: [] },
   serve: { name: "serve", summary: "Serve the embedded engine to clients of containerd", aliases: [] },
   info: { name: "info", summary: "Print facts about the daemon as JSON", aliases: [] },
+  deprecations: {
+    name: "deprecations",
+    summary: "Show what is used that a later containerd will not have",
+    aliases: [],
+  },
 } as const satisfies Readonly<Record<string, Words>>;
