@@ -48,7 +48,7 @@ test.each([
   ["bogus", "bogus"],
   ["images bogus", "bogus"],
   ["help bogus", "bogus"],
-  ["content fetch-nothing", "fetch-object"],
+  ["content fetch-nothing", "fetch-nothing"],
   ["shim", "shim"],
 ])("runCtr(%p) exits 3 for a command that is not there", async (words, word) => {
   expect(await run(words)).toEqual({ code: 3, stdout: "", stderr: `No help topic for '${word}'\n` });

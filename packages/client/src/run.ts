@@ -3,6 +3,7 @@ import {
   applySpecOptions,
   defaultSpec,
   type ImageConfig,
+  imageConfigLabels,
   type Labels,
   type Spec,
   type SpecOption,
@@ -99,9 +100,10 @@ export async function createContainer(client: Client, options: CreateContainerOp
   }
 }
 
-/** The image's own labels, and its stop signal. */
+/** The image's own labels but for reserved ones, and its stop signal. */
 function imageLabels({ config }: ImageConfig): Labels {
-  return { ...config.labels, [STOP_SIGNAL_LABEL]: config.stopSignal === "" ? "SIGTERM" : config.stopSignal };
+  const stopSignal = config.stopSignal === "" ? "SIGTERM" : config.stopSignal;
+  return { ...imageConfigLabels(config.labels), [STOP_SIGNAL_LABEL]: stopSignal };
 }
 
 interface SpecSources {

@@ -159,7 +159,7 @@ test("checkImage() tells what is there of what is needed", async () => {
   });
 });
 
-test("a document larger than the cap is not read (R12)", async () => {
+test("R12: a document larger than the cap is not read", async () => {
   const store = new MemoryContentStore();
   const bytes = encodeGoJson({ manifests: [], annotations: { x: "x".repeat(8 * 1024 * 1024) } });
   store.add(bytes);

@@ -104,8 +104,8 @@ function mismatch(why: string): ContainerdError {
   return new ContainerdError({ code: "invalid_argument", what: "cannot unpack image", why });
 }
 
-/** True when the layer was applied, false when its snapshot was there. */
-async function unpackLayer(target: UnpackTarget, layer: ImageLayer, options: UnpackOptions): Promise<boolean> {
+/** Unpacks one layer of an image on its parent, which is there. True when it was applied, false when its snapshot was there. */
+export async function unpackLayer(target: UnpackTarget, layer: ImageLayer, options: UnpackOptions): Promise<boolean> {
   const report = (kind: UnpackEvent["kind"]) => options.onLayer?.({ kind, layer: layer.blob, chainID: layer.chainID });
   const labels = snapshotLabels(layer, options);
   const extraction = await prepareExtraction(target.snapshotter, layer, { labels, signal: options.signal });

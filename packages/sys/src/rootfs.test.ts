@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeFifo } from "./fifo.ts";
-import { openByKernel, openByWalking, openRoot, type RootOpener } from "./rootfs.ts";
+import { MAX_ROOTFS_FILE_BYTES, openByKernel, openByWalking, openRoot, type RootOpener } from "./rootfs.ts";
 
 let dir: string;
 let root: string;
@@ -67,14 +67,14 @@ const refused = [
 
 test.each(
   openers.flatMap(([by, opener]) => found.map(([what, path, text]) => [by, what, path, text, opener] as const)),
-)("by %s readFile() follows %s inside the root", async (_by, _what, path, content, opener) => {
+)("R9, R25, R32: by %s readFile() follows %s inside the root", async (_by, _what, path, content, opener) => {
   await using tree = await openRoot(root, opener);
   expect(new TextDecoder().decode(await tree.readFile(path))).toBe(content);
 });
 
 test.each(
   openers.flatMap(([by, opener]) => refused.map(([what, path, code]) => [by, what, path, code, opener] as const)),
-)("by %s readFile() refuses %s", async (_by, _what, path, code, opener) => {
+)("R9, R25, R32: by %s readFile() refuses %s", async (_by, _what, path, code, opener) => {
   await using tree = await openRoot(root, opener);
   await expect(tree.readFile(path)).rejects.toMatchObject({ code });
 });
@@ -89,7 +89,7 @@ test.each(openers)("by %s list() and stat() see what is inside, resolve() names 
 });
 
 test.each(openers)(
-  "by %s a directory that turns into a link out of the tree never leads there",
+  "R25, R32: by %s a directory that turns into a link out of the tree never leads there",
   async (_by, opener) => {
     const real = join(root, "turning-real");
     const link = join(root, "turning-link");
@@ -130,6 +130,51 @@ test.each(openers)(
     for (const path of [real, link]) rmSync(path, { recursive: true, force: true });
   },
 );
+
+test.each(openers)("R25: by %s readFile() reads no more than an account file can need", async (_by, opener) => {
+  const path = join(root, "huge");
+  writeFileSync(path, "");
+  truncateSync(path, MAX_ROOTFS_FILE_BYTES + 1);
+  await using tree = await openRoot(root, opener);
+  await expect(tree.readFile("huge")).rejects.toMatchObject({ code: "ENOMEM" });
+  rmSync(path);
+});
+
+/** Lets the kernel refuse openat2 (437), as container managers that do not know it do; then reads by several ways. */
+const UNDER_SECCOMP = `
+const { dlopen, ptr } = require("bun:ffi");
+const { prctl } = dlopen("libc.so.6", { prctl: { args: ["i32", "u64", "ptr", "u64", "u64"], returns: "i32" } }).symbols;
+const [errno, root, module] = process.argv.slice(1);
+// load number; if it is openat2 return errno, else allow.
+const program = new Uint8Array(32);
+const view = new DataView(program.buffer);
+const put = (at, code, jt, jf, k) => {
+  view.setUint16(at, code, true); view.setUint8(at + 2, jt); view.setUint8(at + 3, jf); view.setUint32(at + 4, k, true);
+};
+put(0, 0x20, 0, 0, 0); put(8, 0x15, 0, 1, 437); put(16, 0x06, 0, 0, 0x50000 | Number(errno)); put(24, 0x06, 0, 0, 0x7fff0000);
+const filter = new Uint8Array(16);
+new DataView(filter.buffer).setUint16(0, 4, true);
+new DataView(filter.buffer).setBigUint64(8, BigInt(ptr(program)), true);
+if (prctl(38, 1, null, 0, 0) !== 0 || prctl(22, 2, filter, 0, 0) !== 0) throw new Error("no seccomp here");
+const { openByKernel, openRoot } = await import(module);
+const refused = (() => { try { openByKernel(3, "."); return "works"; } catch (error) { return error.code; } })();
+const tree = await openRoot(root);
+const read = (path) => tree.readFile(path).then((bytes) => new TextDecoder().decode(bytes), (error) => error.code);
+process.stdout.write(JSON.stringify([refused, await read("absolute"), await read("climbing"), await read("absolute-outside"), await read("host-proc")]));
+`;
+
+test.each([
+  ["ENOSYS", 38],
+  ["EPERM", 1],
+])("R32: openRoot() walks by itself where seccomp answers openat2 with %s", async (name, errno) => {
+  const argv = [process.execPath, "-e", UNDER_SECCOMP, String(errno), root, join(import.meta.dir, "rootfs.ts")];
+  const child = Bun.spawn(argv, { stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  expect({ stderr, answer: JSON.parse(stdout || "[]") }).toEqual({
+    stderr: "",
+    answer: [name, "root:x:0:0", "inside", "ENOENT", "ENOENT"],
+  });
+});
 
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);

@@ -57,8 +57,20 @@ export async function* exportArchive(
     addDocument(plan, "manifest.json", { mode: 0o644, bytes: await dockerManifestJson(store, plan, options) });
   }
   addDirectories(plan);
+  for (const name of plan.members.keys()) checkName(name);
   const members = [...plan.members.values()].toSorted((a, b) => compareUtf8(a.name, b.name));
   yield* writeTar(members);
+}
+
+/** Whoever unpacks an archive of ours may do so anywhere: no name leads out of it, whatever the store holds (R29). */
+function checkName(name: string): void {
+  if (/^[a-z0-9._-]+(\/[a-z0-9._-]+)*\/?$/.test(name) && !/(^|\/)\.{1,2}(\/|$)/.test(name)) return;
+  throw new ContainerdError({
+    code: "internal",
+    what: "cannot export",
+    where: { member: name },
+    why: "its name is not clean",
+  });
 }
 
 interface Planning {

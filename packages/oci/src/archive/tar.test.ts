@@ -76,7 +76,7 @@ test.each([
   await expect(names(spoil(tar))).rejects.toThrow(message);
 });
 
-test("readTar() refuses an extended header that would fill memory (R12)", async () => {
+test("R12: readTar() refuses an extended header that would fill memory", async () => {
   const tar = await write([member("a", "1")]);
   tar.set(encode("x"), 156);
   tar.set(encode("77777777777\0"), 124);

@@ -1,3 +1,4 @@
+import { imageDirectory } from "./directory.ts";
 import { defaultEnv, mergeEnv } from "./env.ts";
 import { type SpecOption, withProcess } from "./option.ts";
 import { withAdditionalGids, withUser } from "./user.ts";
@@ -18,7 +19,7 @@ export function withImageProcess(image: ImageProcess): SpecOption {
     const filled = withProcess(spec, {
       env: mergeEnv(env, spec.process?.env ?? []),
       args: [...(image.entrypoint ?? []), ...(image.cmd ?? [])],
-      cwd: image.workingDir || "/",
+      cwd: imageDirectory(image.workingDir ?? ""),
     });
     return image.user ? withUser(image.user)(filled, context) : withAdditionalGids("root")(filled, context);
   };

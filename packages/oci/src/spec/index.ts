@@ -1,6 +1,7 @@
 export { capabilitiesOfMask } from "./capabilities.ts";
 export { defaultSpec, defaultSpecFor, OCI_VERSION } from "./default-spec.ts";
 export { encodeProcess, encodeSpec, orderedSpec, PROCESS_TYPE_URL, parseSpec, SPEC_TYPE_URL } from "./encode.ts";
+export { imageConfigLabels } from "./image-labels.ts";
 export type { ImageProcess } from "./image-process.ts";
 export { parseIdMapping } from "./namespaces.ts";
 export {

@@ -40,7 +40,7 @@ async function readLines(rootfs: RootfsReader, path: string): Promise<readonly (
     .map((line) => line.split(":"));
 }
 
-/** What is no number counts as 0, as in the Go tools. */
+/** What is no number counts as 0, as in the Go tools; one that is no id is kept, for `checkId` to refuse. */
 function toId(text: string | undefined): number {
-  return /^\d+$/.test(text ?? "") ? Number(text) : 0;
+  return /^[+-]?\d+$/.test(text ?? "") ? Number(text) : 0;
 }

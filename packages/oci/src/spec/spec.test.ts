@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { capabilitiesOfMask } from "./capabilities.ts";
 import { defaultSpec } from "./default-spec.ts";
 import { encodeSpec } from "./encode.ts";
@@ -8,7 +9,7 @@ import { parseIdMapping, withNamespace } from "./namespaces.ts";
 import { applySpecOptions, type SpecContext } from "./option.ts";
 import { type RunOnlyRequest, type SpecRequest, specOptions } from "./run-options.ts";
 import type { Spec } from "./types.ts";
-import { resolveUser } from "./user.ts";
+import { resolveUser, withUser } from "./user.ts";
 
 const files: Readonly<Record<string, string>> = {
   "etc/passwd": "root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/home:/bin/sh\n",
@@ -217,7 +218,6 @@ test.each<[string, Partial<SpecRequest>]>([
   ["no users found", { user: "nobody" }],
   ["no groups found", { user: "web:nogroup" }],
   ["invalid USER value a:b:c", { user: "a:b:c" }],
-  ['invalid USER value "99999999999": uid out of range', { user: "99999999999" }],
 ])("specOptions() refuses with %s", async (message, change) => {
   await expect(build(change)).rejects.toThrow(message);
 });
@@ -239,6 +239,62 @@ test("parseMount() reads quoted fields", () => {
 
 test("mergeEnv() replaces in place, appends and unsets", () => {
   expect(mergeEnv(["A=1", "B=2"], ["B=3", "C=4", "A"])).toEqual(["B=3", "C=4"]);
+});
+
+const odd: Readonly<Record<string, string>> = {
+  "etc/passwd":
+    "wraps:x:4294967296:0::/:\nminus:x:-1:0::/:\nhuge:x:99999999999999999999:0::/:\ngroup:x:7:4294967296::/:\nlisted:x:8:8::/:\n",
+  "etc/group": "wraps:x:4294967296:listed\nminus:x:-1:\n",
+};
+const oddRootfs = { readFile: async (path: string) => new TextEncoder().encode(odd[path]) };
+
+test.each([
+  ["the first number that is none", "2147483648"],
+  ["what wraps to root", "4294967296"],
+  ["what wraps to root, as a group", "0:4294967296"],
+  ["minus one", "-1"],
+  ["a number beyond all precision", "9".repeat(400)],
+  ["a name whose uid in the image's passwd wraps to root", "wraps"],
+  ["a name whose uid there is minus one", "minus"],
+  ["a name whose uid there is beyond precision", "huge"],
+  ["a name whose gid there wraps to root", "group"],
+  ["a number whose gid there wraps to root", "7"],
+  ["a group whose gid wraps to root", "1:wraps"],
+  ["a group whose gid is minus one", "1:minus"],
+])("R15: resolveUser() refuses %s", async (_what, text) => {
+  await expect(resolveUser(text, oddRootfs)).rejects.toThrow(/invalid USER value ".*": [ug]id out of range/);
+});
+
+test("R15: a group that lists the user and wraps to root is refused", async () => {
+  const wanted = applySpecOptions(defaultSpec({ namespace: "n", id: "x" }), [withUser("listed")], {
+    ...context,
+    rootfs: oddRootfs,
+  });
+  await expect(wanted).rejects.toThrow('invalid USER value "wraps": gid out of range');
+});
+
+test("R15: resolveUser() gives an id of the kernel's, or refuses, whatever is asked", async () => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.bigInt().map(String),
+    fc.tuple(fc.bigInt(), fc.bigInt()).map((ids) => ids.join(":")),
+  );
+  await fc.assert(
+    fc.asyncProperty(text, async (any) => {
+      const user = await resolveUser(any, oddRootfs).catch(() => ({ uid: 0, gid: 0 }));
+      for (const id of [user.uid, user.gid]) expect(Number.isInteger(id) && id >= 0 && id < 2 ** 31).toBe(true);
+    }),
+  );
+});
+
+test.each([
+  ["/proc/self/fd/7"],
+  ["/proc/thread-self/fd/8/../../x"],
+  ["//proc/./1/fd"],
+  ["/a/../proc/self/root"],
+  ["/proc/1/task/1/cwd/x"],
+])("R20: an image may not start in %s", async (workingDir) => {
+  await expect(build({ image: { ...image, workingDir } })).rejects.toThrow("invalid working directory");
 });
 
 test("resolveUser() reads no file for numbers", async () => {

@@ -29,7 +29,11 @@ export async function resolveUser(text: string, rootfs: RootfsReader): Promise<S
 /** The number `part` is, or undefined where it is a name. */
 function parseId(part: string, text: string, what: string): number | undefined {
   if (!/^[+-]?\d+$/.test(part)) return undefined;
-  const id = Number(part);
+  return checkId(Number(part), text, what);
+}
+
+/** An id as the kernel would take it, never wrapped to another: an image's passwd may say anything (R15). */
+function checkId(id: number, text: string, what: string): number {
   if (id < 0 || id > MAX_ID) throw refuse(`invalid USER value "${text}": ${what} out of range`);
   return id;
 }
@@ -37,7 +41,7 @@ function parseId(part: string, text: string, what: string): number | undefined {
 /** A bare number need not be in passwd; its gid is then 0. */
 async function userById(uid: number, rootfs: RootfsReader): Promise<SpecUser> {
   const found = (await readUsers(rootfs))?.find((user) => user.uid === uid);
-  return { uid, gid: found?.gid ?? 0 };
+  return { uid, gid: checkId(found?.gid ?? 0, String(uid), "gid") };
 }
 
 async function userByName(name: string, rootfs: RootfsReader): Promise<SpecUser> {
@@ -45,7 +49,7 @@ async function userByName(name: string, rootfs: RootfsReader): Promise<SpecUser>
   if (!users) throw refuse("openat etc/passwd: no such file or directory", "give the user as a number");
   const found = users.find((user) => user.name === name);
   if (!found) throw refuse("no users found", `the image's /etc/passwd has no user ${name}`);
-  return { uid: found.uid, gid: found.gid };
+  return { uid: checkId(found.uid, name, "uid"), gid: checkId(found.gid, name, "gid") };
 }
 
 async function groupByName(name: string, rootfs: RootfsReader): Promise<number> {
@@ -53,7 +57,7 @@ async function groupByName(name: string, rootfs: RootfsReader): Promise<number> 
   if (!groups) throw refuse("openat etc/group: no such file or directory", "give the group as a number");
   const found = groups.find((group) => group.name === name);
   if (!found) throw refuse("no groups found", `the image's /etc/group has no group ${name}`);
-  return found.gid;
+  return checkId(found.gid, name, "gid");
 }
 
 /**
@@ -73,5 +77,6 @@ async function supplementaryGids(text: string, { rootfs }: SpecContext): Promise
   const name = /^\d+$/.test(text) ? (await readUsers(rootfs))?.find((user) => user.uid === Number(text))?.name : text;
   if (name === undefined) return [];
   const groups = (await readGroups(rootfs)) ?? [];
-  return groups.filter((group) => group.name !== name && group.members.includes(name)).map((group) => group.gid);
+  const joined = groups.filter((group) => group.name !== name && group.members.includes(name));
+  return joined.map((group) => checkId(group.gid, group.name, "gid"));
 }
