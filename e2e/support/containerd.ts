@@ -72,6 +72,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 [ttrpc]
   address = "${address}.ttrpc"
 [debug]
+  address = "${address}.debug"
   level = "info"
 `;
 }

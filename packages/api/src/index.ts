@@ -3,6 +3,7 @@ export { LEASE_HEADER, LEASE_OWNER_HEADER, MAX_MESSAGE_BYTES, NAMESPACE_HEADER }
 export { decodeJsonAny, encodeJsonAny, isJsonAny, LINUX_RESOURCES_TYPE_URL } from "./json-any.ts";
 export { loadAnyCodecs, loadTransferRegistry, services } from "./services.ts";
 export { errorFromStatus, toStatus } from "./status.ts";
+export { openTaskClient, type TaskClient, type TaskClientOptions } from "./task-client.ts";
 export {
   type DecodedAny,
   decodeAny,

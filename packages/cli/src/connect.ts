@@ -82,6 +82,16 @@ async function dial(globals: Globals, { signal }: Cancel): Promise<Client> {
   }
 }
 
+/** The socket of a task's shim on the embedded engine; undefined where a containerd is meant, or there is no such task. */
+export async function embeddedShimSocket(globals: Globals, id: string): Promise<string | undefined> {
+  const choice = chooseEngine(globals, exists);
+  if (choice.kind !== "embedded") return undefined;
+  const { findShimSocket } = await import("@ctr/engine");
+  const { engine } = await loadEngine(choice.address);
+  await using opened = engine;
+  return findShimSocket(opened.store, globals.namespace, id);
+}
+
 /** The embedded engine for repairing its blobs: the API has no call for that, so a daemon cannot be asked. */
 export async function openRepair(globals: Globals): Promise<Engine> {
   const choice = chooseEngine(globals, exists);

@@ -28,6 +28,9 @@ export interface ProcessStreams {
   readonly log: Logger;
 }
 
+/** What of a process somebody can watch. */
+export type AttachableProcess = Pick<ContainerProcess, "stdin" | "stdout" | "stderr" | "wait" | "kill" | "resize">;
+
 /** What is between the user and a process while he watches it. */
 export interface ProcessSession extends Disposable {
   /**
@@ -42,7 +45,7 @@ export interface ProcessSession extends Disposable {
  * one. Everything is let go on disposal.
  */
 export function attachProcess(
-  running: ContainerProcess,
+  running: AttachableProcess,
   streams: ProcessStreams,
   terminal: RawTerminal | undefined,
 ): ProcessSession {
@@ -93,7 +96,7 @@ async function copyOut(from: AsyncIterable<Uint8Array>, to: Output): Promise<voi
   for await (const chunk of from) await to.write(chunk);
 }
 
-async function copyIn(from: Input, running: ContainerProcess, log: Logger): Promise<void> {
+async function copyIn(from: Input, running: AttachableProcess, log: Logger): Promise<void> {
   try {
     for await (const chunk of readable(from, log)) await running.stdin.write(chunk);
   } catch {
@@ -112,7 +115,7 @@ async function* readable(from: Input, log: Logger): AsyncIterable<Uint8Array> {
   }
 }
 
-function followSize(running: ContainerProcess, terminal: RawTerminal, log: Logger): void {
+function followSize(running: AttachableProcess, terminal: RawTerminal, log: Logger): void {
   const resize = () => {
     running.resize(terminal.size()).catch((error: unknown) => log.error("resize pty", { error: messageOf(error) }));
   };

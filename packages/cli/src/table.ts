@@ -23,6 +23,8 @@ export function commandTable(): readonly Heading[] {
     { words: words.serve, load: async () => (await import("./table/top-level.ts")).serveEntry },
     { words: words.info, load: async () => (await import("./table/top-level.ts")).infoEntry },
     groupOf(words.deprecations, () => import("./table/deprecations.ts")),
+    groupOf(words.shim, () => import("./table/shim.ts")),
+    groupOf(words.pprof, () => import("./table/pprof.ts")),
   ];
 }
 

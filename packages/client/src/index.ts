@@ -35,6 +35,7 @@ export { randomId } from "./random-id.ts";
 export type { CreateContainerOptions, RunOptions } from "./run.ts";
 export type { NewSandbox, Sandboxes, SandboxRecord } from "./sandboxes.ts";
 export type { CallSettings } from "./settings.ts";
+export { type ConnectShimSettings, connectShim, Shim, type ShimName, shimSockets } from "./shim.ts";
 export { parseSignal, STOP_SIGNAL_LABEL, signalName } from "./signals.ts";
 export { prepareRemapped, type RemapOptions } from "./snapshot-remap.ts";
 export type { RemoteSnapshotter, SnapshotSettings } from "./snapshots.ts";

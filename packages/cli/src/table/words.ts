@@ -21,4 +21,6 @@ export const words = {
     summary: "Show what is used that a later containerd will not have",
     aliases: [],
   },
+  pprof: { name: "pprof", summary: "Profiles of the daemon", aliases: [] },
+  shim: { name: "shim", summary: "Talk to a shim without its daemon", aliases: [] },
 } as const satisfies Readonly<Record<string, Words>>;

@@ -1,11 +1,8 @@
-import { ContainerdError, errorFromStatus, hasCode, taskV2 } from "@ctr/api";
-import { type Channel, ConnectError, connectH2c, connectTtrpc, createClient, type ServiceClient } from "@ctr/rpc";
+import { ContainerdError, errorFromStatus, hasCode, openTaskClient, type TaskClient } from "@ctr/api";
+import { type Channel, ConnectError, connectH2c, connectTtrpc } from "@ctr/rpc";
 import { type ShimAddress, socketPathOf } from "./shim-address.ts";
 
-export type TaskClient = ServiceClient<typeof taskV2.TaskDefinition>;
-
-/** Version 3 has the messages of version 2 under another name. */
-const TaskV3Definition = { ...taskV2.TaskDefinition, fullName: "containerd.task.v3.Task" } as const;
+export type { TaskClient };
 
 /** A connection to a shim. Ended by disposing, by the shim's end, and by nothing else. */
 export interface ShimConnection extends AsyncDisposable {
@@ -33,7 +30,7 @@ export async function connectShim(at: ShimAddress, signal: AbortSignal): Promise
     if (at.protocol === "grpc") return grpcConnection(await connectH2c({ ...options, errorFrom: errorFromStatus }), at);
     const channel = await connectTtrpc({ ...options, errorFrom: errorFromStatus });
     return {
-      task: versionedClient(channel, at.version),
+      task: openTaskClient(channel, at),
       get isClosed() {
         return channel.isClosed;
       },
@@ -69,7 +66,7 @@ function grpcConnection(channel: Channel, at: ShimAddress): ShimConnection {
     [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
   };
   return {
-    task: versionedClient(watched, at.version),
+    task: openTaskClient(watched, at),
     get isClosed() {
       return isClosed;
     },
@@ -88,32 +85,4 @@ function translated(address: string, error: unknown): unknown {
     why: error.errno,
     cause: error,
   });
-}
-
-/** The task API as `version` names it. A shim that says 3 and serves only 2 is met with 2 from then on. */
-function versionedClient(channel: Channel, version: number): TaskClient {
-  const v2 = createClient(taskV2.TaskDefinition, channel);
-  return version < 3 ? v2 : createClient(TaskV3Definition, withFallback(channel));
-}
-
-/** Tries version 3 of the task API, and version 2 once a method of 3 turns out not to be there. */
-function withFallback(channel: Channel): Channel {
-  let fallenBack = false;
-  const v2Path = (path: string) => path.replace(TaskV3Definition.fullName, taskV2.TaskDefinition.fullName);
-  return {
-    async unary(path, method, request, options) {
-      if (fallenBack) return await channel.unary(v2Path(path), method, request, options);
-      try {
-        return await channel.unary(path, method, request, options);
-      } catch (error) {
-        if (!hasCode(error, "unimplemented")) throw error;
-        // A method that version 2 does not have either ends in the same error.
-        const answer = await channel.unary(v2Path(path), method, request, options);
-        fallenBack = true;
-        return answer;
-      }
-    },
-    stream: (path, method, requests, options) => channel.stream(path, method, requests, options),
-    [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
-  };
 }
