@@ -19,6 +19,7 @@ export function commandTable(): readonly Heading[] {
     { words: words.run, load: async () => (await import("./table/run.ts")).runEntry },
     groupOf(words.snapshots, () => import("./table/snapshots.ts")),
     groupOf(words.tasks, () => import("./table/tasks.ts")),
+    { words: words.install, load: async () => (await import("./table/top-level.ts")).installEntry },
     groupOf(words.oci, () => import("./table/oci.ts")),
     { words: words.serve, load: async () => (await import("./table/top-level.ts")).serveEntry },
     { words: words.info, load: async () => (await import("./table/top-level.ts")).infoEntry },

@@ -9,7 +9,7 @@ export {
   REF_NAME_ANNOTATION,
   refNameOf,
 } from "./archive/names.ts";
-export { readTar, type TarEntry, type TarKind } from "./archive/tar-reader.ts";
+export { readTar, type TarEntry, type TarKind, type TarMetadata } from "./archive/tar-reader.ts";
 export { type TarMember, writeTar } from "./archive/tar-writer.ts";
 export * from "./blob.ts";
 export * from "./chain-id.ts";

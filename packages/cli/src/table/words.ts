@@ -21,6 +21,7 @@ export const words = {
     summary: "Show what is used that a later containerd will not have",
     aliases: [],
   },
+  install: { name: "install", summary: "Unpack an image's programs onto this machine", aliases: [] },
   pprof: { name: "pprof", summary: "Profiles of the daemon", aliases: [] },
   shim: { name: "shim", summary: "Talk to a shim without its daemon", aliases: [] },
 } as const satisfies Readonly<Record<string, Words>>;

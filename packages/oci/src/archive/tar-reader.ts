@@ -11,6 +11,16 @@ export interface TarEntry {
   readonly size: bigint;
   readonly linkName: string;
   readonly body: AsyncIterable<Uint8Array>;
+  /** Read only when asked for: in many archives nobody cares whether it makes sense. */
+  metadata(): TarMetadata;
+}
+
+/** Permission bits, numeric owner, and the time of change in seconds. */
+export interface TarMetadata {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: number;
 }
 
 const BLOCK = 512;
@@ -76,7 +86,8 @@ async function* yieldEntry(source: ByteSource, header: Header): AsyncGenerator<T
       yield chunk;
     }
   };
-  yield { name: header.name, linkName: header.linkName, kind, size, body: body() };
+  const { name, linkName, metadata } = header;
+  yield { name, linkName, kind, size, body: body(), metadata };
   while (left > 0n) left -= BigInt((await source.takeSome(left < 1_048_576n ? Number(left) : 1_048_576)).byteLength);
   await source.take(padding(size));
 }
@@ -97,6 +108,7 @@ interface Header {
   readonly linkName: string;
   readonly size: bigint;
   readonly type: string;
+  readonly metadata: () => TarMetadata;
 }
 
 function parseHeader(block: Uint8Array, extension: Extension): Header {
@@ -111,7 +123,13 @@ function parseHeader(block: Uint8Array, extension: Extension): Header {
     linkName: extension.linkName ?? text(block, 157, 100),
     size: extension.size ?? number(block.subarray(124, 136)),
     type: type === "\0" ? "0" : type,
+    metadata: () => readMetadata(block),
   };
+}
+
+function readMetadata(block: Uint8Array): TarMetadata {
+  const at = (from: number, length: number) => Number(number(block.subarray(from, from + length)));
+  return { mode: at(100, 8) & 0o7777, uid: at(108, 8), gid: at(116, 8), mtime: at(136, 12) };
 }
 
 function checkSum(block: Uint8Array): void {

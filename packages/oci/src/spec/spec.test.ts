@@ -241,6 +241,48 @@ test("mergeEnv() replaces in place, appends and unsets", () => {
   expect(mergeEnv(["A=1", "B=2"], ["B=3", "C=4", "A"])).toEqual(["B=3", "C=4"]);
 });
 
+test.each<[string, Partial<SpecRequest>]>([
+  ["a plain container", {}],
+  ["a privileged one", { privileged: true }],
+  ["one with a capability more", { capAdd: ["CAP_SYS_ADMIN"] }],
+  ["one with a capability less", { capDrop: ["CAP_CHOWN"] }],
+])("R10: %s inherits no capability, and gets no ambient one", async (_what, change) => {
+  const { capabilities } = (await build(change)).process ?? {};
+  expect(capabilities?.bounding?.length).toBeGreaterThan(0);
+  expect([capabilities?.inheritable ?? [], capabilities?.ambient ?? []]).toEqual([[], []]);
+});
+
+test.each<[string, readonly number[]]>([
+  ["web", [1001, 10, 29]],
+  ["1000", [1001, 10, 29]],
+  ["5", [0]],
+  ["5:6", [6]],
+  ["web:adm", [29]],
+  [":29", [29]],
+])("R13: the groups of the user %s begin with its own", async (user, additionalGids) => {
+  const spec = await build({ user });
+  expect(spec.process?.user.additionalGids).toEqual(additionalGids);
+  expect(spec.process?.user.gid).toBe(additionalGids[0] ?? -1);
+});
+
+test("R14: what containerd hides of the kernel is hidden", async () => {
+  const { linux } = await build({});
+  expect(linux?.maskedPaths?.toSorted()).toEqual([
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+  ]);
+  expect(linux?.readonlyPaths).toEqual(["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]);
+});
+
 const odd: Readonly<Record<string, string>> = {
   "etc/passwd":
     "wraps:x:4294967296:0::/:\nminus:x:-1:0::/:\nhuge:x:99999999999999999999:0::/:\ngroup:x:7:4294967296::/:\nlisted:x:8:8::/:\n",
