@@ -202,7 +202,7 @@ test("a --timeout of zero or less is none", async () => {
   for (const timeout of ["0", "-1s"]) expect((await ctr(["--timeout", timeout, "i", "ls", "-q"])).code).toBe(0);
 });
 
-test("a hostile current directory: bunfig.toml, .env and a package.json are not looked at", async () => {
+test("R31: a hostile current directory: bunfig.toml, .env and a package.json are not looked at", async () => {
   const dir = await mkdtemp(join(tmpdir(), "ctr-hostile-"));
   await writeFile(join(dir, "evil.ts"), `await Bun.write("${dir}/was-run", "x"); console.log("EVIL");`);
   await writeFile(join(dir, "bunfig.toml"), 'preload = ["./evil.ts"]\n[run]\npreload = ["./evil.ts"]\n');

@@ -284,7 +284,7 @@ test("fetchImage() asks anonymously by GET, naming service and scope", async () 
   expect(token?.headers["authorization"]).toBeUndefined();
 });
 
-test("a redirect to another origin takes no secret along (R1)", async () => {
+test("R1: a redirect to another origin takes no secret along", async () => {
   await using registry = await openFilled();
   await using elsewhere = await openFilled();
   registry.fault = (request, response) => {
@@ -302,7 +302,7 @@ test("a redirect to another origin takes no secret along (R1)", async () => {
   expect(elsewhere.seen[0]?.headers["x-secret"]).toBeUndefined();
 });
 
-test("a challenge from where a redirect led gets no credentials (R1)", async () => {
+test("R1: a challenge from where a redirect led gets no credentials", async () => {
   await using registry = await openFilled();
   await using elsewhere = await openFilled();
   elsewhere.fault = (_request, response) => {

@@ -1,5 +1,5 @@
 import { ContainerdError } from "@ctr/api";
-import type { Digest } from "@ctr/oci";
+import { type Digest, parseDigest } from "@ctr/oci";
 import { addToLease } from "../metadata/leases.ts";
 import { ensureNamespace } from "../metadata/namespaces.ts";
 import type { Scope } from "../scope.ts";
@@ -91,8 +91,7 @@ function ingestOf(row: IngestRow): Ingest {
     id: row.id,
     namespace: row.namespace,
     ref: row.ref,
-    // Only digests that were parsed are written.
-    expected: row.expected === "" ? undefined : (row.expected as Digest),
+    expected: row.expected === "" ? undefined : parseDigest(row.expected),
     total: row.total,
     startedAt: row.started_at,
   };

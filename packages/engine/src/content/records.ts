@@ -1,5 +1,5 @@
 import { ContainerdError, contentEvents, type protobufAny } from "@ctr/api";
-import type { ContentInfo, Digest, Labels } from "@ctr/oci";
+import { type ContentInfo, type Digest, type Labels, parseDigest } from "@ctr/oci";
 import { publish } from "../events/journal.ts";
 import { markDirty } from "../metadata/dirty.ts";
 import { labelsFromColumn, labelsToColumn } from "../metadata/labels.ts";
@@ -85,8 +85,8 @@ export function deleteBlob(store: Store, tx: WriteTx, namespace: string, digest:
 
 function infoOf(row: BlobRow): ContentInfo {
   return {
-    // Only digests that were parsed are written.
-    digest: row.digest as Digest,
+    // Only digests that were parsed are written; but it becomes a file name, and a database can be tampered with.
+    digest: parseDigest(row.digest),
     size: row.size,
     labels: labelsFromColumn(row.labels),
     createdAt: timestampOf(row.created_at),

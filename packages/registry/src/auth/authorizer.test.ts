@@ -75,7 +75,7 @@ test("a refresh token is sent as one", async () => {
   expect(Buffer.concat(chunks).toString()).toContain("grant_type=refresh_token&refresh_token=r");
 });
 
-test("another origin gets nothing and cannot ask for anything (R1)", async () => {
+test("R1: another origin gets nothing and cannot ask for anything", async () => {
   const authorizer = await open({ credentials: user });
   const { asked, send } = openTokens();
   for (const url of ["https://evil.example/v2", "http://r.example/v2", "https://r.example:8443/v2"]) {

@@ -69,7 +69,7 @@ test("dockerConfigCredentials() falls back to auths when the helper knows nothin
 test.each([
   ["fails", "echo boom; exit 1", "boom"],
   ["answers nonsense", "echo secret-looking-text", "its answer is not JSON"],
-])("dockerConfigCredentials() makes an error of a helper that %s (R23)", async (_what, script, message) => {
+])("R23: dockerConfigCredentials() makes an error of a helper that %s", async (_what, script, message) => {
   addHelper("test", script);
   const error = await source({ credsStore: "test", auths: { a: { auth } } })("a").catch((caught: unknown) => caught);
   expect(error).toMatchObject({ code: "unauthenticated" });
