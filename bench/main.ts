@@ -1,56 +1,44 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { goCtr, ourCtr } from "../e2e/support/binaries.ts";
-import { startContainerd } from "../e2e/support/containerd.ts";
-import { archiveOf, busyboxLayout } from "../e2e/support/images.ts";
-import { mustRun } from "../e2e/support/process.ts";
+import { openArena } from "./arena.ts";
+import { type Case, timeCase } from "./case.ts";
+import { archives } from "./cases/archives.ts";
+import { containers } from "./cases/containers.ts";
+import { content } from "./cases/content.ts";
+import { lists } from "./cases/lists.ts";
+import { pulls } from "./cases/pulls.ts";
+import { startUp } from "./cases/start-up.ts";
 import { type Row, rowOf, tableOf } from "./stats.ts";
 
-/** Short commands, where starting the program is most of the time. */
-const cases: readonly (readonly string[])[] = [
-  ["--version"],
-  ["version"],
-  ["ns", "ls"],
-  ["images", "ls"],
-  ["containers", "ls"],
-  ["content", "ls"],
-];
-const runs = Number(process.env["BENCH_RUNS"] ?? 60);
+const groups: Readonly<Record<string, readonly Case[]>> = {
+  "start-up": startUp,
+  lists,
+  pulls,
+  archives,
+  containers,
+  content,
+};
 
-async function main(): Promise<void> {
-  await using daemon = await startContainerd();
-  const archive = join(daemon.dir, "busybox.tar");
-  await archiveOf(await busyboxLayout(), archive);
-  await mustRun([goCtr, "-a", daemon.address, "images", "import", archive]);
-  const rows = cases.map((words) => timeCase(words, daemon.address));
-  process.stdout.write(`${runs} interleaved runs each; medians; containerd and ctr of Debian\n\n${tableOf(rows)}\n`);
+/** `bench/main.ts [GROUP…]`: every group without an argument. BENCH_ROUNDS overrides the rounds of each case. */
+async function main(words: readonly string[]): Promise<void> {
+  const wanted = words.length === 0 ? Object.keys(groups) : words;
+  const unknown = wanted.find((name) => groups[name] === undefined);
+  if (unknown !== undefined) throw new Error(`no group ${unknown}: there are ${Object.keys(groups).join(", ")}`);
   const results = resolve(import.meta.dir, "results");
   await mkdir(results, { recursive: true });
-  await writeFile(join(results, "start-up.json"), `${JSON.stringify({ runs, rows }, null, 2)}\n`);
-}
-
-function timeCase(words: readonly string[], address: string): Row {
-  const [ours, theirs]: [number[], number[]] = [[], []];
-  for (let run = -2; run < runs; run++) {
-    const pair = [time(ourCtr, words, address), time(goCtr, words, address)] as const;
-    // The first two warm the page cache.
-    if (run < 0) continue;
-    ours.push(pair[0]);
-    theirs.push(pair[1]);
+  for (const name of wanted) {
+    // A place of its own for each group: what one leaves must not slow the next.
+    await using arena = await openArena();
+    const rows: Row[] = [];
+    for (const one of groups[name] ?? []) {
+      const rounds = Number(process.env["BENCH_ROUNDS"] ?? one.rounds);
+      const row = rowOf(one, await timeCase(arena, { ...one, rounds }));
+      rows.push(row);
+      process.stderr.write(`${tableOf([row]).split("\n").at(-1)}\n`);
+    }
+    process.stdout.write(`\n## ${name}\n\n${tableOf(rows)}\n`);
+    await writeFile(join(results, `${name}.json`), `${JSON.stringify(rows, null, 2)}\n`);
   }
-  return rowOf({ name: `\`${words.join(" ")}\``, ours, theirs });
 }
 
-/** Wall milliseconds of one whole process. */
-function time(program: string, words: readonly string[], address: string): number {
-  const start = process.hrtime.bigint();
-  const { exitCode } = Bun.spawnSync([program, "-a", address, ...words], {
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "ignore",
-  });
-  if (exitCode !== 0) throw new Error(`${program} ${words.join(" ")}: exit ${exitCode}`);
-  return Number(process.hrtime.bigint() - start) / 1e6;
-}
-
-await main();
+await main(process.argv.slice(2));
