@@ -19,18 +19,34 @@ export async function killProcessesIn(dir: string): Promise<void> {
   }
 }
 
+/**
+ * Waits until a process that is ending, and runs in `dir`, is gone, for `timeoutMs` at most: its connections close while
+ * it still is there to be seen. False when it stays. A pid that is another process's by now runs elsewhere.
+ */
+export async function leaves(pid: number, dir: string, timeoutMs: number): Promise<boolean> {
+  const real = realPath(dir);
+  const deadline = performance.now() + timeoutMs;
+  while (real !== undefined && runsIn(pid, real)) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return true;
+}
+
 function processesIn(dir: string): readonly number[] {
   const pids = readdirSync("/proc")
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
-  return pids.filter((pid) => {
-    try {
-      return readlinkSync(`/proc/${pid}/cwd`) === dir;
-    } catch {
-      // Gone, or another user's: neither is a shim of ours.
-      return false;
-    }
-  });
+  return pids.filter((pid) => runsIn(pid, dir));
+}
+
+function runsIn(pid: number, dir: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === dir;
+  } catch {
+    // Gone, or another user's: neither is a shim of ours.
+    return false;
+  }
 }
 
 function kill(pid: number): void {

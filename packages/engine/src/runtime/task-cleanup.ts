@@ -3,7 +3,7 @@ import { timestampOf } from "../store/clock.ts";
 import { bundleExists, removeBundle, removeDeadSocket } from "./bundle.ts";
 import { type ShimConnection, ShimGoneError } from "./shim-connection.ts";
 import { runDelete } from "./shim-process.ts";
-import { killProcessesIn } from "./stray-processes.ts";
+import { killProcessesIn, leaves } from "./stray-processes.ts";
 import { rememberedCommand, shimCall, type TaskContext } from "./task-context.ts";
 import { type TaskPaths, taskPaths } from "./task-paths.ts";
 import { deleteTask, type Exit, exitOfRow, publishDelete, recordExit, type TaskRow } from "./task-rows.ts";
@@ -87,6 +87,8 @@ export async function undoCreate(context: TaskContext, paths: TaskPaths, signal:
   else if (!shared) await killProcessesIn(paths.bundle);
   await deleteByBinary(context, paths, signal);
   if (alive) await shutDown(context, paths, signal);
+  // The `start` of a process that was killed may not have ended, though the shim it started answered.
+  if (alive && !shared) await killProcessesIn(paths.bundle);
   if (!shared) removeDeadSocket(paths.bundle);
   context.store.db.write((tx) => deleteTask(tx, paths.namespace, paths.id));
   await removeBundle(paths);
@@ -129,7 +131,8 @@ export async function shutDown(context: TaskContext, paths: TaskPaths, signal: A
     // It may be gone before its answer is; anything else is seen by its still being there.
     if (!hasCode(error, "unavailable", "deadline_exceeded", "cancelled")) throw error;
   }
-  const stays = !shared && !(await closesSoon(connection));
+  const closes = shared || (await closesSoon(connection));
+  const stays = !closes || (shimPid > 1 && !(await leaves(shimPid, paths.bundle, SHUTDOWN_MS)));
   await shims.drop(paths);
   // Asked anew before it is killed: only while somebody answers there is the pid certainly a shim's.
   if (stays && shimPid > 1 && !(await isShimGone(context, paths, signal))) process.kill(shimPid, "SIGKILL");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeAnyAs, encodeJsonAny, type protobufAny, taskTypes } from "@ctr/api";
 import { listMounts } from "@ctr/sys";
@@ -42,6 +42,17 @@ function exits(tasks: TestEngine) {
 async function shimPid(tasks: TestEngine, id: string): Promise<number> {
   const key = { namespace: TEST_NAMESPACE, id };
   return (await tasks.manager.call(key, inNamespace, (task, options) => task.connect({ id }, options))).shimPid;
+}
+
+/**
+ * Stops a process, and resolves when all its threads have: the one that takes the signal stops the others, and until it
+ * gets to run they go on and may answer.
+ */
+async function stop(pid: number): Promise<void> {
+  const isStopped = (thread: string) =>
+    /^State:\s+[TZX]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8"));
+  process.kill(pid, "SIGSTOP");
+  while (!readdirSync(`/proc/${pid}/task`).every(isStopped)) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Resolves when a process has ended; as a zombie it has, too: who inherits it decides when it is reaped. */
@@ -393,7 +404,7 @@ describe.if(canRunContainers())("tasks that outlive their engine", () => {
     const containerId = "frozen";
     const pid = await startTask(tasks, containerId);
     const shim = await shimPid(tasks, containerId);
-    process.kill(shim, "SIGSTOP");
+    await stop(shim);
     const state = tasks.client.get({ containerId }, inNamespace);
     await expect(state).rejects.toMatchObject({ code: "deadline_exceeded" });
     process.kill(shim, "SIGCONT");
