@@ -86,10 +86,8 @@ async function dial(globals: Globals, { signal }: Cancel): Promise<Client> {
 export async function embeddedShimSocket(globals: Globals, id: string): Promise<string | undefined> {
   const choice = chooseEngine(globals, exists);
   if (choice.kind !== "embedded") return undefined;
-  const { findShimSocket } = await import("@ctr/engine");
-  const { engine } = await loadEngine(choice.address);
-  await using opened = engine;
-  return findShimSocket(opened.store, globals.namespace, id);
+  await using engine = (await loadEngine(choice.address)).engine;
+  return await engine.findShimSocket(globals.namespace, id);
 }
 
 /** The embedded engine for repairing its blobs: the API has no call for that, so a daemon cannot be asked. */

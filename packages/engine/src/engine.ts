@@ -26,6 +26,8 @@ export interface Engine extends AsyncDisposable {
   ): Promise<void>;
   /** Brings what is recorded of tasks in line with what runs, and from now on takes the events of shims. */
   reconcile(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** The socket of a task's shim, by its bundle; undefined when there is no such task. */
+  findShimSocket(namespace: string, id: string): Promise<string | undefined>;
   /** All services, for a server. */
   services(): Promise<readonly RegisteredService[]>;
 }
@@ -52,6 +54,8 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
       await replaceBlob(store, digest, chunks, options);
     },
     reconcile: async (options) => (await loadTasks()).reconcile(options),
+    findShimSocket: async (namespace, id) =>
+      (await import("./runtime/find-shim.ts")).findShimSocket(store, namespace, id),
     services: () => Promise.all(Object.values(loaders).map((load) => load())),
     async [Symbol.asyncDispose]() {
       if (disposed) return;
@@ -59,7 +63,8 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
       try {
         await channel[Symbol.asyncDispose]();
         await resources[Symbol.asyncDispose]();
-        await collectGarbage(store);
+        // Who changed nothing has made no garbage; what a killed command left waits for one that changes something.
+        if (store.db.hasWritten) await collectGarbage(store);
       } finally {
         store[Symbol.dispose]();
       }

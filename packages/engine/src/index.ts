@@ -1,4 +1,3 @@
 export { type Engine, type OpenEngineOptions, openEngine, rootOfAddress } from "./engine.ts";
-export { findShimSocket } from "./runtime/find-shim.ts";
 export { type ServeOptions, serveEngine } from "./serve.ts";
 export { defaultRoot, type OpenStoreOptions, openStore, type Store } from "./store/store.ts";

@@ -1,5 +1,4 @@
 import { toStatus } from "@ctr/api";
-import { serveH2c } from "@ctr/rpc";
 import type { Engine } from "./engine.ts";
 
 export interface ServeOptions {
@@ -18,6 +17,7 @@ export interface ServeOptions {
  * containers running.
  */
 export async function serveEngine(engine: Engine, options: ServeOptions): Promise<AsyncDisposable> {
+  const { serveH2c } = await import("@ctr/rpc");
   const { scheduleCollection } = await import("./gc/schedule.ts");
   const { monitorRestarts } = await import("./runtime/restart-monitor.ts");
   const services = await engine.services();
