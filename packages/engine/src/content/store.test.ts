@@ -38,6 +38,15 @@ test("writer() hides a blob until it is committed", async () => {
   expect((await content.statuses([])).map(({ ref, offset }) => [ref, offset])).toEqual([["ref-1", 5n]]);
 });
 
+test("R24: a digest in the database that is a path becomes no file name", async () => {
+  using store = openTestStore();
+  const content = contentOf(store);
+  const digest = await put(content, layer);
+  const path = "sha256:../../../../etc/passwd";
+  store.db.write((tx) => tx.run("UPDATE blobs SET digest = ? WHERE digest = ?", path, digest));
+  await expect(Array.fromAsync(content.walk([], cancel))).rejects.toThrow(/^cannot read digest/);
+});
+
 test("commit() names the bytes however they were chunked, and forgets the ingest", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.uint8Array(), { maxLength: 8 }), async (chunks) => {

@@ -140,7 +140,8 @@ export class EngineContent implements ContentStore {
     expected: Digest | undefined,
   ): { readonly ingest: Ingest; readonly shared: bigint | undefined } {
     const { namespace } = this.#scope;
-    const claimed = this.#store.db.write((tx) => {
+    // Worth nothing without what is written when the bytes are committed.
+    const claimed = this.#store.db.writeUnsynced((tx) => {
       if (expected !== undefined && findBlob(tx, namespace, expected) !== undefined) {
         // Not thrown in here: that the lease keeps the blob must stay.
         if (this.#scope.lease !== undefined) addToLease(tx, this.#scope, "content", expected);

@@ -20,6 +20,7 @@ import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
 import { diskError, hasErrno } from "../store/disk-error.ts";
 import type { Store } from "../store/store.ts";
+import { syncDirectory } from "./directory-sync.ts";
 import { dropIngest, type Ingest } from "./ingests.ts";
 import { blobPath, type ContentLayout, ingestDir } from "./layout.ts";
 import { addBlob } from "./records.ts";
@@ -154,10 +155,10 @@ class IngestWriter implements BlobWriter {
       await chmod(this.#path, 0o444);
       await rename(this.#path, path);
       failpoint("content.renamed");
-      await syncDir(dirname(path));
+      await syncDirectory(dirname(path));
     }
     failpoint("content.on-disk");
-    const added = this.#record(digest, commit);
+    const added = await this.#record(digest, commit);
     failpoint("content.recorded");
     this.#close();
     removeIngestDir(layout, ingest);
@@ -169,9 +170,9 @@ class IngestWriter implements BlobWriter {
     this.#close();
   }
 
-  #record(digest: Digest, commit: CommitOptions): boolean {
+  #record(digest: Digest, commit: CommitOptions): Promise<boolean> {
     const { store, scope, ingest } = this.#target;
-    return store.db.write((tx) => {
+    return store.db.writeTogether((tx) => {
       if (!dropIngest(tx, ingest)) throw aborted(ingest);
       const blob = { digest, size: this.#offset, labels: commit.labels ?? {} };
       const added = addBlob(store, tx, scope.namespace, blob);
@@ -247,9 +248,4 @@ function syncFd(fd: number): Promise<void> {
   return new Promise((resolve, reject) => {
     fsync(fd, (error) => (error ? reject(diskError(error, "cannot sync ingest")) : resolve()));
   });
-}
-
-async function syncDir(path: string): Promise<void> {
-  await using dir = await open(path);
-  await dir.sync();
 }

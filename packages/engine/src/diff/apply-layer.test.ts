@@ -177,7 +177,6 @@ test.each<readonly [string, readonly TestMember[], readonly string[]]>([
   expect(Object.keys(describeTree(temporary.dir))).toEqual([...names]);
 });
 
-/** R4, R16, R27, R32: nothing outside the root is touched, whatever the names say. */
 test.each<readonly [string, readonly TestMember[]]>([
   ["an absolute link as parent", [link("l", "/OUTSIDE"), { name: "l/secret", data: "bad" }]],
   ["a link that climbs", [link("l", "../../../../../../OUTSIDE"), { name: "l/secret", data: "bad" }]],
@@ -201,7 +200,7 @@ test.each<readonly [string, readonly TestMember[]]>([
       { name: "/", typeFlag: "0", mode: 0o777 },
     ],
   ],
-])("applyLayer() stays inside the root with %s", async (_what, members) => {
+])("R4, R16, R27, R32: applyLayer() stays inside the root with %s", async (_what, members) => {
   using outside = temporaryDirectory();
   using temporary = temporaryDirectory();
   writeFileSync(`${outside.dir}/secret`, "safe", { mode: 0o600 });
@@ -226,12 +225,47 @@ test.each<readonly [string, readonly TestMember[], RegExp]>([
   ["a hard link to itself", [{ name: "h" }, hardLink("h", "./h")], /hard link to itself/],
   ["links that go round", [link("a", "b"), link("b", "a"), { name: "a/f" }], /too many levels/],
   ["a name below a file", [{ name: "f" }, { name: "f/g" }], /not a directory/],
-  ["an owner that chown would wrap (R15)", [{ name: "f", uid: 2 ** 32 }], /invalid owner/],
   ["a type nobody knows", [{ name: "f", typeFlag: "Z" }], /unhandled tar header type 90/],
 ])("applyLayer() refuses %s", async (_what, members, error) => {
   using temporary = temporaryDirectory();
   const applied = unpack(buildLayer(members), { dir: temporary.dir, whiteouts: "delete" });
   await expect(applied).rejects.toMatchObject({ code: "unknown", message: expect.stringMatching(error) });
+});
+
+test("R27: applyLayer() leaves the root as it is, whatever an entry for it says, and goes on", async () => {
+  using temporary = temporaryDirectory();
+  const root = `${temporary.dir}/root`;
+  mkdirSync(root, { mode: 0o755 });
+  const layer = [
+    link(".", "/tmp"),
+    { name: "/", typeFlag: "0", data: "file" },
+    { name: "./", mode: 0o777 },
+    { name: "..", typeFlag: "6" },
+    hardLink("a/..", "f"),
+    { name: "f", data: "after" },
+  ];
+  await unpack(buildLayer(layer), { dir: root, whiteouts: "delete" });
+  expect([lstatSync(root).isDirectory(), lstatSync(root).mode & 0o777]).toEqual([true, 0o755]);
+  expect([readdirSync(root), text(`${root}/f`)]).toEqual([["f"], "after"]);
+});
+
+test.each<readonly [string, Partial<TestMember>]>([
+  ["a uid that chown would wrap to root", { uid: 2 ** 32 }],
+  ["a gid that chown would wrap to root", { gid: 2 ** 32 }],
+  ["a uid that chown takes for `leave it`", { uid: 2 ** 32 - 1 }],
+])("R15: applyLayer() refuses %s", async (_what, owner) => {
+  using temporary = temporaryDirectory();
+  const applied = unpack(buildLayer([{ name: "f", ...owner }]), { dir: temporary.dir, whiteouts: "delete" });
+  await expect(applied).rejects.toMatchObject({ code: "unknown", message: expect.stringMatching(/invalid owner/) });
+});
+
+test("R12: applyLayer() refuses an extended header, or a name, that would fill memory", async () => {
+  using temporary = temporaryDirectory();
+  const target = { dir: temporary.dir, whiteouts: "delete" } as const;
+  const header = buildLayer([{ name: "x", typeFlag: "x", data: "0".repeat(1024 * 1024 + 1) }]);
+  await expect(unpack(header, target)).rejects.toThrow(/header field too long/);
+  const longName = buildLayer([{ name: "n".repeat(70_000) }]);
+  await expect(unpack(longName, target)).rejects.toThrow(/header field too long/);
 });
 
 test("applyLayer() tells a cut stream, a broken header and broken compression", async () => {
@@ -247,7 +281,7 @@ test("applyLayer() tells a cut stream, a broken header and broken compression", 
   await expect(unpack(cut, target)).rejects.toThrow(/unexpected EOF/);
 });
 
-test("applyLayer() stops at its limits (R12)", async () => {
+test("R12: applyLayer() stops at its limits", async () => {
   using temporary = temporaryDirectory();
   const target = { dir: temporary.dir, whiteouts: "delete" } as const;
   const bomb = zstdCompressSync(Buffer.alloc(16 * 1024 * 1024));

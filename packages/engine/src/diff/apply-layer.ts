@@ -1,5 +1,5 @@
 import { ContainerdError } from "@ctr/api";
-import { type Digest, openDigester } from "@ctr/oci";
+import { type Digest, openDigester, type SnapshotUsage } from "@ctr/oci";
 import { failpoint } from "../failpoint.ts";
 import { type ApplyLimits, defaultLimits } from "./apply-limits.ts";
 import { asBuffer, decompressLayer } from "./decompressor.ts";
@@ -23,6 +23,8 @@ export interface AppliedLayer {
   readonly size: number;
   /** Directories the layer has no entry for, as byte strings: see `completeImplied`. */
   readonly implied: readonly string[];
+  /** Of the whole tree; only where it was asked for. */
+  readonly usage?: SnapshotUsage;
 }
 
 /** What is not compressed is read without ever waiting: after so many bytes others, the abort among them, get a turn. */

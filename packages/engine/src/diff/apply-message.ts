@@ -14,17 +14,22 @@ export interface ApplyJob {
   readonly compressed: boolean;
   readonly sync?: boolean | undefined;
   readonly limits?: ApplyLimits | undefined;
+  /** Tell what room the whole tree takes in the end. */
+  readonly measure?: boolean | undefined;
 }
 
 /** To a worker; it has one job at a time. */
 export type ToWorker =
   | { readonly kind: "apply"; readonly job: ApplyJob }
+  /** Bring the file system of a directory to disk. */
+  | { readonly kind: "sync"; readonly dir: string }
   | { readonly kind: "growth"; readonly growth: FileGrowth }
   | { readonly kind: "cancel" };
 
 /** From a worker, when a job is done. */
 export type FromWorker =
   | { readonly kind: "applied"; readonly layer: AppliedLayer }
+  | { readonly kind: "synced" }
   | { readonly kind: "failed"; readonly error: PlainError };
 
 /** A `ContainerdError` as it crosses between threads, which keep no classes. */

@@ -18,6 +18,8 @@ export interface PoolJobOptions {
 export interface ApplyPool extends AsyncDisposable {
   /** Unpacks a layer as soon as a worker is free. After an abort it settles when the worker has let go of the tree. */
   apply(job: ApplyJob, options: PoolJobOptions): Promise<AppliedLayer>;
+  /** Waits until everything written to the filesystem of `dir` is on disk, without blocking this thread. */
+  sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
 export function openApplyPool(options: ApplyPoolOptions): ApplyPool {
@@ -36,12 +38,26 @@ class WorkerPool implements ApplyPool {
   }
 
   async apply(job: ApplyJob, options: PoolJobOptions): Promise<AppliedLayer> {
+    const answer = await this.#run({ kind: "apply", job }, options);
+    if (answer.kind === "applied") return answer.layer;
+    throw new ContainerdError({
+      code: "internal",
+      what: "cannot unpack layer",
+      why: `a worker answered ${answer.kind}`,
+    });
+  }
+
+  async sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void> {
+    await this.#run({ kind: "sync", dir }, options);
+  }
+
+  async #run(work: ToWorker, options: PoolJobOptions): Promise<Exclude<FromWorker, { readonly kind: "failed" }>> {
     options.signal.throwIfAborted();
     const worker = await this.#take();
     let crashed = false;
     try {
       options.signal.throwIfAborted();
-      return await runJob(worker, job, options, () => {
+      return await runJob(worker, work, options, () => {
         crashed = true;
       });
     } finally {
@@ -89,10 +105,10 @@ function workerUrl(here: string): URL {
 /** Posts a job and what is heard of its file, and waits for the answer. */
 async function runJob(
   worker: Worker,
-  job: ApplyJob,
+  work: ToWorker,
   options: PoolJobOptions,
   onCrash: () => void,
-): Promise<AppliedLayer> {
+): Promise<Exclude<FromWorker, { readonly kind: "failed" }>> {
   const post = (message: ToWorker) => worker.postMessage(message);
   const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
   // Only `apply-worker.ts` answers here, and only this.
@@ -107,13 +123,13 @@ async function runJob(
   options.signal.addEventListener("abort", onAbort, { once: true });
   worker.ref();
   try {
-    post({ kind: "apply", job });
+    post(work);
     const source = options.growth === undefined ? undefined : passGrowth(options.growth, post);
     const answer = await promise;
     options.signal.throwIfAborted();
     await throwFirst(source, answer);
     if (answer.kind === "failed") throw errorFromPlain(answer.error);
-    return answer.layer;
+    return answer;
   } finally {
     worker.unref();
     worker.removeEventListener("message", onMessage);

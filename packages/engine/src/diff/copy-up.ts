@@ -19,12 +19,17 @@ export function copyUp(tools: CopyUpTools, target: LayerPath): void {
   const dir = tools.openParent(target.parent);
   const here = tree.stat(dir, target.base);
   if (here !== undefined) {
-    if (isOverlayWhiteout(here)) throw tarFault("hard link to a name that this layer removes");
+    if (isOverlayWhiteout(here)) throw linkToRemoved();
     return;
   }
   const found = lower.find(dir.path, target.base);
   if (found === undefined) return;
   copyEntry(tree, dir, target.base, found);
+}
+
+/** The error for a hard link to what the same layer takes away. */
+export function linkToRemoved(): Error {
+  return tarFault("hard link to a name that this layer removes");
 }
 
 function copyEntry(tree: Tree, dir: TreeDirectory, name: string, from: LowerEntry): void {

@@ -31,6 +31,8 @@ export interface LayerFile {
 export interface ApplyFileOptions extends ApplyOptions {
   /** The layers below are not there yet: `implied` is to be completed by `completeImplied` when they are. */
   readonly lowerLater?: boolean;
+  /** Tell what room the tree takes in the end. */
+  readonly measure?: boolean;
 }
 
 /** The engine's differ: oci's, and what a pull needs besides. */
@@ -38,6 +40,8 @@ export interface EngineDiffer extends Differ {
   compare(lower: readonly Mount[], upper: readonly Mount[], options: LayerCompareOptions): Promise<Descriptor>;
   /** Unpacks a layer that is no blob yet. Comparing the digest with the expected diff ID is the caller's. */
   applyFile(layer: LayerFile, mounts: readonly Mount[], options: ApplyFileOptions): Promise<AppliedLayer>;
+  /** Waits until everything written to the filesystem of `dir` is on disk. */
+  sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
 /**
@@ -56,6 +60,14 @@ let processPool: ApplyPool | undefined;
 function sharedPool(cores: number | undefined): ApplyPool {
   processPool ??= openApplyPool({ cores: cores ?? process.getBuiltinModule("node:os").availableParallelism() });
   return processPool;
+}
+
+let syncPool: ApplyPool | undefined;
+
+/** A thread of its own, so that waiting for the disk keeps no layer waiting. */
+function sharedSyncPool(): ApplyPool {
+  syncPool ??= openApplyPool({ cores: 1 });
+  return syncPool;
 }
 
 class LocalDiffer implements EngineDiffer {
@@ -88,15 +100,31 @@ class LocalDiffer implements EngineDiffer {
     const compressed = isCompressedLayer(layer.mediaType);
     const lower = options.lowerLater !== true;
     await using where = await openTarget(mounts, { workDir: this.#workDir, lower });
-    const pool = this.#options.pool ?? sharedPool(this.#options.cores);
     const { limits } = this.#options;
-    const job = { path: layer.path, growth: layer.growth?.now, target: where.target, compressed, sync, limits };
-    return await pool.apply(job, { signal, growth: layer.growth?.news });
+    const { measure } = options;
+    const job = {
+      path: layer.path,
+      growth: layer.growth?.now,
+      target: where.target,
+      compressed,
+      sync,
+      limits,
+      measure,
+    };
+    return await this.#pool.apply(job, { signal, growth: layer.growth?.news });
+  }
+
+  sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void> {
+    return (this.#options.pool ?? sharedSyncPool()).sync(dir, options);
   }
 
   compare(lower: readonly Mount[], upper: readonly Mount[], options: LayerCompareOptions): Promise<Descriptor> {
     const tools = { content: this.#options.content, workDir: this.#workDir };
     return compareMounts(tools, { lower, upper }, options);
+  }
+
+  get #pool(): ApplyPool {
+    return this.#options.pool ?? sharedPool(this.#options.cores);
   }
 
   get #workDir(): string {

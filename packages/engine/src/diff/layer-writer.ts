@@ -1,7 +1,15 @@
 import { ContainerdError } from "@ctr/api";
-import { openTree, printable, type Tree, type TreeDirectory, type TreeKind, type TreeMetadata } from "@ctr/sys";
+import {
+  ErrnoError,
+  openTree,
+  printable,
+  type Tree,
+  type TreeDirectory,
+  type TreeKind,
+  type TreeMetadata,
+} from "@ctr/sys";
 import type { ApplyLimits } from "./apply-limits.ts";
-import { copyUp } from "./copy-up.ts";
+import { copyUp, linkToRemoved } from "./copy-up.ts";
 import { IMPLIED_MODE, inheritDirectory } from "./implied.ts";
 import { type LayerPath, layerPath } from "./layer-path.ts";
 import type { LayerTarget } from "./layer-target.ts";
@@ -201,10 +209,22 @@ export class LayerWriter implements TarSink, Disposable {
     if (this.#lower !== undefined) {
       copyUp({ tree: this.#tree, lower: this.#lower, openParent: (parent) => this.#openParent(parent) }, target);
     }
-    // The cache holds far more than two, so opening the second directory does not close the first.
-    const from = this.#tree.open(target.parent);
-    this.#tree.link(from, target.base, this.#tree.open(path.parent), path.base);
+    this.#link(target, path);
     this.#setMetadata(path, header);
+  }
+
+  #link(target: LayerPath, path: LayerPath): void {
+    const lowerLater = this.#target.whiteouts === "overlay" && this.#lower === undefined;
+    try {
+      // The cache holds far more than two, so opening the second directory does not close the first.
+      const from = this.#tree.open(target.parent);
+      const here = lowerLater ? this.#tree.stat(from, target.base) : undefined;
+      if (here !== undefined && isOverlayWhiteout(here)) throw linkToRemoved();
+      this.#tree.link(from, target.base, this.#tree.open(path.parent), path.base);
+    } catch (error) {
+      if (lowerLater && error instanceof ErrnoError) throw needsLower(error);
+      throw error;
+    }
   }
 
   #setMetadata({ parent, base }: LayerPath, header: TarHeader): void {
@@ -221,8 +241,14 @@ export class LayerWriter implements TarSink, Disposable {
     const kind = this.#tree.kind(dir, name);
     if (kind === undefined) return;
     this.#tree.remove(dir, name);
+    if (kind === "directory") this.#forgetImplied(join(dir.path, name));
     // Paths that were found through it may mean something else now.
     if (kind === "directory" || kind === "symlink") this.#tree.forget();
+  }
+
+  /** What is gone is not to be completed: its name may come to lead to something else. */
+  #forgetImplied(gone: string): void {
+    for (const path of this.#implied) if (path === gone || path.startsWith(`${gone}/`)) this.#implied.delete(path);
   }
 
   #hideEntry(parent: string, name: string, header: TarHeader): void {
@@ -302,6 +328,12 @@ function join(parent: string, name: string): string {
 /** An owner that chown would wrap or take for "unchanged" is refused (R15). */
 function checkOwner({ uid, gid }: TarHeader): void {
   if (uid < 0 || gid < 0 || uid > MAX_ID || gid > MAX_ID) throw tarFault(`invalid owner ${uid}:${gid}`);
+}
+
+/** Asks the caller to come again when the layers below are there. */
+function needsLower(cause: ErrnoError): ContainerdError {
+  const why = `what it links to may be in a layer below: ${cause.message}`;
+  return new ContainerdError({ code: "failed_precondition", what: "cannot link", why, cause });
 }
 
 function tooMany(limit: number): ContainerdError {

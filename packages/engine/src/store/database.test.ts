@@ -179,3 +179,44 @@ test("a process that is killed in a transaction leaves nothing of it, and holds 
   insert(db, "whole");
   expect(namesIn(db)).toEqual(["whole"]);
 });
+
+test("writeTogether() writes what comes at once in one transaction; what fails undoes only itself", async () => {
+  using db = new Database(join(newDir(), "meta.db"));
+  const effects: string[] = [];
+  let writes = 0;
+  const add = (name: string) =>
+    db.writeTogether((tx) => {
+      writes += 1;
+      tx.run("INSERT INTO namespaces (name) VALUES (?)", name);
+      tx.afterCommit(() => effects.push(name));
+      if (name === "bad") throw new Error("not this one");
+      return name;
+    });
+  const results = await Promise.allSettled([add("a"), add("bad"), add("b")]);
+  expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect(namesIn(db)).toEqual(["a", "b"]);
+  expect(effects).toEqual(["a", "b"]);
+  expect(writes).toBe(3);
+});
+
+test("writeTogether() fails all when the transaction fails", async () => {
+  const dir = newDir();
+  using db = new Database(join(dir, "meta.db"));
+  const waiting = ["a", "b"].map((name) =>
+    db.writeTogether((tx) => tx.run("INSERT INTO namespaces (name) VALUES (?)", name)),
+  );
+  renameSync(dir, `${dir}-moved`);
+  dirs.push(`${dir}-moved`);
+  const results = await Promise.allSettled(waiting);
+  expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+});
+
+test("writeUnsynced() is seen by others, and the next write waits for the disk again", () => {
+  const path = join(newDir(), "meta.db");
+  using db = new Database(path);
+  using other = new Database(path);
+  db.writeUnsynced((tx) => tx.run("INSERT INTO namespaces (name) VALUES (?)", "a"));
+  expect(namesIn(other)).toEqual(["a"]);
+  const level = db.read((tx) => tx.get<{ readonly synchronous: bigint }>("PRAGMA synchronous"));
+  expect(level?.synchronous).toBe(2n);
+});

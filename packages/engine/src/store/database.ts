@@ -40,7 +40,9 @@ export class Database implements Disposable {
   readonly #sqlite: Sqlite;
   readonly #root: { readonly path: string; readonly dev: bigint; readonly ino: bigint };
   #open = true;
+  #hasWritten = false;
   #writing = false;
+  readonly #together: { run(tx: WriteTx): () => void; reject(error: unknown): void }[] = [];
 
   /** Makes the file if need be. `failed_precondition` when another version of the program wrote it. */
   constructor(path: string) {
@@ -58,6 +60,11 @@ export class Database implements Disposable {
     const dir = dirname(path);
     const { dev, ino } = statSync(dir, { bigint: true });
     this.#root = { path: dir, dev, ino };
+  }
+
+  /** Whether a transaction of this process has changed anything. */
+  get hasWritten(): boolean {
+    return this.#hasWritten;
   }
 
   read<T>(work: (tx: ReadTx) => T): T {
@@ -78,6 +85,58 @@ export class Database implements Disposable {
     return result;
   }
 
+  /**
+   * The same without waiting for the disk: a power cut may take it away, together with all that was written after it. For
+   * what is worth nothing without a later `write`.
+   */
+  writeUnsynced<T>(work: (tx: WriteTx) => T): T {
+    this.#sqlite.run("PRAGMA synchronous = NORMAL");
+    try {
+      return this.write(work);
+    } finally {
+      this.#sqlite.run("PRAGMA synchronous = FULL");
+    }
+  }
+
+  /**
+   * The same in one transaction with what else is to be written just now, so that many wait for the disk once. What
+   * `work` throws undoes its own changes alone.
+   */
+  writeTogether<T>(work: (tx: WriteTx) => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const run = (tx: WriteTx) => {
+      const result = this.#nested(tx, work);
+      return () => (result.kind === "done" ? resolve(result.value) : reject(result.error));
+    };
+    this.#together.push({ run, reject });
+    if (this.#together.length === 1) setImmediate(() => this.#writeGathered());
+    return promise;
+  }
+
+  #writeGathered(): void {
+    const gathered = this.#together.splice(0);
+    try {
+      for (const settle of this.write((tx) => gathered.map(({ run }) => run(tx)))) settle();
+    } catch (error) {
+      for (const { reject } of gathered) reject(error);
+    }
+  }
+
+  #nested<T>(tx: WriteTx, work: (tx: WriteTx) => T): Nested<T> {
+    tx.run("SAVEPOINT one");
+    const effects: (() => void)[] = [];
+    try {
+      const value = work(this.#tx(effects));
+      tx.run("RELEASE one");
+      for (const effect of effects) tx.afterCommit(effect);
+      return { kind: "done", value };
+    } catch (error) {
+      tx.run("ROLLBACK TO one");
+      tx.run("RELEASE one");
+      return { kind: "failed", error: sqliteError(error, "cannot write database", this.path) };
+    }
+  }
+
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
@@ -86,6 +145,7 @@ export class Database implements Disposable {
 
   #transact<T>(work: (tx: WriteTx) => T, effects: (() => void)[]): T {
     this.#writing = true;
+    this.#hasWritten = true;
     try {
       this.#begin();
       const result = work(this.#tx(effects));
@@ -189,6 +249,8 @@ export class Database implements Disposable {
     }
   }
 }
+
+type Nested<T> = { readonly kind: "done"; readonly value: T } | { readonly kind: "failed"; readonly error: unknown };
 
 function newer(path: string, version: number): ContainerdError {
   return new ContainerdError({

@@ -1,0 +1,127 @@
+import {
+  type Descriptor,
+  type Labels,
+  type PlatformMatcher,
+  type UnpackEvent,
+  type Unpacked,
+  type UnpackOptions,
+  unpackImage,
+} from "@ctr/oci";
+import { type FetchImageOptions, fetchImage, type Resolved, type Resolver } from "@ctr/registry";
+import { EngineContent } from "../content/store.ts";
+import { openDiffer } from "../diff/differ.ts";
+import type { Scope } from "../scope.ts";
+import { snapshotDriver } from "../snapshots/drivers.ts";
+import { EngineSnapshotter } from "../snapshots/store.ts";
+import type { Store } from "../store/store.ts";
+import { Arrivals } from "./pipeline-arrivals.ts";
+import { watchContent } from "./pipeline-content.ts";
+import type { LayersTarget } from "./pipeline-layers.ts";
+import { EarlyUnpacking } from "./pipeline-unpacking.ts";
+
+/** What is pulled, and where to. */
+export interface PipelineTarget {
+  readonly store: Store;
+  /** Its lease keeps what the pull makes until the caller has made the image's record. */
+  readonly scope: Scope;
+  readonly resolver: Resolver;
+  readonly reference: string;
+}
+
+/** One unpacking of what is pulled. */
+export interface PipelineUnpack {
+  readonly snapshotter: string;
+  /** The manifest that fits best is unpacked. */
+  readonly matcher: PlatformMatcher;
+  /** Labels for every snapshot. */
+  readonly snapshotLabels?: Labels;
+  readonly onLayer?: (event: UnpackEvent) => void;
+}
+
+export interface PipelineOptions extends Omit<FetchImageOptions, "onDocument"> {
+  /** None leaves the layers packed. */
+  readonly unpacks?: readonly PipelineUnpack[];
+}
+
+export interface PipelineResult {
+  readonly resolved: Resolved;
+  /** In the order of `unpacks`. */
+  readonly unpacked: readonly Unpacked[];
+}
+
+/** Blobs at once where nobody says how many: enough to hide a registry's latency, few enough to be polite. */
+const DEFAULT_DOWNLOADS = 8;
+
+/**
+ * Fetches an image and unpacks it meanwhile: every layer from the first of its bytes on, none waiting for another.
+ * Nothing is committed before digest and diff ID are proven. Errors are those of `fetchImage` and `unpackImage`; the
+ * first failure ends everything else, leaves no extraction snapshot and keeps the ingests, so that a later pull resumes.
+ */
+export async function pullThroughPipeline(target: PipelineTarget, options: PipelineOptions): Promise<PipelineResult> {
+  const content = new EngineContent(target.store, target.scope);
+  const { unpacks = [], ...fetching } = options;
+  const failure = new AbortController();
+  const signal = AbortSignal.any([options.signal, failure.signal]);
+  using arrivals = new Arrivals();
+  const jobs = unpacks.map((unpack) => openJob({ ...target, content, arrivals }, unpack, signal));
+  const fetchOptions: FetchImageOptions = {
+    ...fetching,
+    signal,
+    maxConcurrentDownloads: options.maxConcurrentDownloads || DEFAULT_DOWNLOADS,
+    onProgress: (event) => {
+      if (event.kind === "done" || event.kind === "exists") arrivals.store(event.descriptor.digest);
+      options.onProgress?.(event);
+    },
+    onDocument: async (document, children) => {
+      for (const { early } of jobs) await early.onDocument(document, children, (error) => failure.abort(error));
+    },
+  };
+  try {
+    const watched = watchContent(content, (digest, blob) => arrivals.begin(digest, blob));
+    const resolved = await fetchImage({ ...target, content: watched }, fetchOptions);
+    arrivals.finish();
+    const unpacked: Unpacked[] = [];
+    for (const job of jobs) unpacked.push(await finishJob(job, resolved.descriptor));
+    return { resolved, unpacked };
+  } catch (error) {
+    failure.abort(error);
+    arrivals.fail(error);
+    // What was begun lets go of its trees first; it tells nothing new.
+    await Promise.allSettled(jobs.map(({ early }) => early.finish()));
+    throw error;
+  }
+}
+
+/** One unpacking: what of it goes along with the fetch, and what is needed to end it. */
+interface Job {
+  readonly early: EarlyUnpacking;
+  readonly target: LayersTarget;
+  readonly options: UnpackOptions;
+}
+
+function openJob(
+  from: PipelineTarget & { readonly content: EngineContent; readonly arrivals: Arrivals },
+  unpack: PipelineUnpack,
+  signal: AbortSignal,
+): Job {
+  const { store, scope, content, arrivals } = from;
+  const { snapshotter: name, ...rest } = unpack;
+  const driver = snapshotDriver(store, name);
+  const differ = openDiffer({ content, pathOf: (digest) => content.pathOf(digest) });
+  const snapshotter = new EngineSnapshotter(store, scope, driver);
+  const target = { content, differ, snapshotter, arrivals, places: { store, scope, driver } };
+  const options = { ...rest, signal };
+  return { early: new EarlyUnpacking(target, options), target, options };
+}
+
+/** `unpackImage` finds done what was done early, does the rest, and ties the image to its snapshots. */
+async function finishJob({ early, target, options }: Job, image: Descriptor): Promise<Unpacked> {
+  await early.finish();
+  let applied = false;
+  const onLayer = (event: UnpackEvent) => {
+    applied ||= early.hasApplied(event.chainID);
+    if (!early.hasApplied(event.chainID)) options.onLayer?.(event);
+  };
+  const unpacked = await unpackImage(target, image, { ...options, onLayer });
+  return { ...unpacked, applied: unpacked.applied || applied };
+}
