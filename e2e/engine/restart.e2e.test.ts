@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NAMESPACE_HEADER, services } from "@ctr/api";
-import { type Engine, openEngine, serveEngine } from "@ctr/engine";
+import { type Engine, openEngine } from "@ctr/engine";
 import { createClient } from "@ctr/rpc";
 import { ourCtr } from "../support/binaries.ts";
 import { forgetStore } from "../support/engine.ts";
@@ -22,7 +22,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "ctr-restart-"));
   engine = openEngine({ root: join(dir, "root") });
   const { signal } = new AbortController();
-  server = await serveEngine(engine, { path: join(dir, "c.sock"), signal, restartIntervalMs: 20 });
+  server = await engine.serve({ path: join(dir, "c.sock"), signal, restartIntervalMs: 20 });
   const archive = join(dir, "busybox.tar");
   await archiveOf(await busyboxLayout(), archive);
   await ctr("images", "import", "--base-name", "docker.io/library/busybox", archive);

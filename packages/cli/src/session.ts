@@ -1,5 +1,6 @@
 import type { Client } from "@ctr/client";
 import type { Globals } from "./command.ts";
+import { connectEngine } from "./connect.ts";
 import { type Logger, openLogger } from "./log.ts";
 import type { Output } from "./streams.ts";
 
@@ -20,9 +21,7 @@ export function openSession(globals: Globals, around: { readonly stderr: Output 
     log,
     signal: deadline.signal,
     connect() {
-      client ??= import("./connect.ts").then(({ connectEngine }) =>
-        connectEngine(globals, { signal: deadline.signal }),
-      );
+      client ??= connectEngine(globals, { signal: deadline.signal });
       return client;
     },
     async [Symbol.asyncDispose]() {

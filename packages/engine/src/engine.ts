@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Digest } from "@ctr/oci";
 import type { Channel, RegisteredService } from "@ctr/rpc";
 import { openLazyChannel } from "./lazy-channel.ts";
+import type { ServeOptions } from "./serve.ts";
 import { serviceLoaders } from "./service-loaders.ts";
 import { defaultRoot, type OpenStoreOptions, openStore, type Store } from "./store/store.ts";
 
@@ -28,6 +29,8 @@ export interface Engine extends AsyncDisposable {
   reconcile(options: { readonly signal: AbortSignal }): Promise<void>;
   /** The socket of a task's shim, by its bundle; undefined when there is no such task. */
   findShimSocket(namespace: string, id: string): Promise<string | undefined>;
+  /** Serves it to any gRPC client. See `serveEngine`. */
+  serve(options: ServeOptions): Promise<AsyncDisposable>;
   /** All services, for a server. */
   services(): Promise<readonly RegisteredService[]>;
 }
@@ -46,7 +49,7 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
   const loaders = serviceLoaders(store, loadTasks);
   const channel = openLazyChannel(loaders);
   let disposed = false;
-  return {
+  const engine: Engine = {
     store,
     channel,
     async replaceBlob(digest, chunks, options) {
@@ -56,6 +59,7 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
     reconcile: async (options) => (await loadTasks()).reconcile(options),
     findShimSocket: async (namespace, id) =>
       (await import("./runtime/find-shim.ts")).findShimSocket(store, namespace, id),
+    serve: async (options) => (await import("./serve.ts")).serveEngine(engine, options),
     services: () => Promise.all(Object.values(loaders).map((load) => load())),
     async [Symbol.asyncDispose]() {
       if (disposed) return;
@@ -70,6 +74,7 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
       }
     },
   };
+  return engine;
 }
 
 /** The root an `embedded` address names: `embedded` alone means the default, `embedded:///some/root` says it. */

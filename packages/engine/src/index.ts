@@ -1,3 +1,3 @@
 export { type Engine, type OpenEngineOptions, openEngine, rootOfAddress } from "./engine.ts";
-export { type ServeOptions, serveEngine } from "./serve.ts";
+export type { ServeOptions } from "./serve.ts";
 export { defaultRoot, type OpenStoreOptions, openStore, type Store } from "./store/store.ts";

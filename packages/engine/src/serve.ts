@@ -1,5 +1,8 @@
 import { toStatus } from "@ctr/api";
+import { serveH2c } from "@ctr/rpc";
 import type { Engine } from "./engine.ts";
+import { scheduleCollection } from "./gc/schedule.ts";
+import { monitorRestarts } from "./runtime/restart-monitor.ts";
 
 export interface ServeOptions {
   /** Path of the socket. */
@@ -17,9 +20,6 @@ export interface ServeOptions {
  * containers running.
  */
 export async function serveEngine(engine: Engine, options: ServeOptions): Promise<AsyncDisposable> {
-  const { serveH2c } = await import("@ctr/rpc");
-  const { scheduleCollection } = await import("./gc/schedule.ts");
-  const { monitorRestarts } = await import("./runtime/restart-monitor.ts");
   const services = await engine.services();
   await engine.reconcile(options);
   await using duties = new AsyncDisposableStack();

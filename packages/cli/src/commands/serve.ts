@@ -15,15 +15,14 @@ export const serveCommand = defineCommand<typeof serve>({
         "name the socket with --listen, and the store with --address embedded:///some/root",
       );
     }
-    const { engine, serveEngine } = await loadEngine(addressGiven ? address : "embedded");
-    await using served = engine;
+    await using engine = await loadEngine(addressGiven ? address : "embedded");
     using interrupt = abortOnInterrupt(signal);
     const ended = new Promise<void>((resolve) => {
       interrupt.signal.addEventListener("abort", () => resolve(), { once: true });
     });
     // Not the interrupt's signal: calls under way are let finish.
-    await using _server = await serveEngine(served, { path: flags.listen, signal });
-    await stderr.write(`serving containerd's API on ${flags.listen} (store ${served.store.root})\n`);
+    await using _server = await engine.serve({ path: flags.listen, signal });
+    await stderr.write(`serving containerd's API on ${flags.listen} (store ${engine.store.root})\n`);
     await ended;
   },
 });
