@@ -6,6 +6,8 @@ export interface FlagValueOf {
   readonly int: number;
   readonly intSlice: readonly number[];
   readonly int64: bigint;
+  /** As Go's on a 64-bit machine. */
+  readonly uint: bigint;
   readonly uint64: bigint;
   readonly float64: number;
   /** Nanoseconds. */
@@ -71,6 +73,8 @@ export const int = declare("int", 0);
 export const intSlice = declare("intSlice", []);
 /** A signed 64-bit number. */
 export const int64 = declare("int64", 0n);
+/** An unsigned number. */
+export const uint = declare("uint", 0n);
 /** An unsigned 64-bit number. */
 export const uint64 = declare("uint64", 0n);
 /** A floating-point number. */

@@ -155,6 +155,7 @@ function parseValue(kind: FlagKind, text: string): Parsed {
       return orParseError(parseGoDuration(text));
     case "int64":
       return integer(text, INT64);
+    case "uint":
     case "uint64":
       return integer(text, UINT64);
     case "int":

@@ -49,7 +49,7 @@ test.each([
   ["images bogus", "bogus"],
   ["help bogus", "bogus"],
   ["content fetch-nothing", "fetch-nothing"],
-  ["shim", "shim"],
+  ["sandbox-nothing", "sandbox-nothing"],
 ])("runCtr(%p) exits 3 for a command that is not there", async (words, word) => {
   expect(await run(words)).toEqual({ code: 3, stdout: "", stderr: `No help topic for '${word}'\n` });
 });

@@ -1,8 +1,8 @@
-import { duration, uint64 } from "../flag.ts";
+import { duration, uint } from "../flag.ts";
 
 /** How a profile is written. */
 export const debugFlag = (level: bigint) => ({
-  debug: uint64("pprof's debug level: 0 for its binary form, more for text", { default: level }),
+  debug: uint("pprof's debug level: 0 for its binary form, more for text", { default: level }),
 });
 
 /** For how long is measured. */

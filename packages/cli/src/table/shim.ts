@@ -10,10 +10,13 @@ export const flags = {
 const inherits = flags;
 const versionFlag = { "api-version": int("version of the shim's task API, 2 or 3", { default: 3 }) };
 
-export const remove = declareCommand("delete", "Delete a task that has ended", { inherits, usage: "<id>" });
+export const remove = declareCommand("delete", "Delete a task that has ended", {
+  inherits,
+  description: "takes the id of the task",
+});
 export const exec = declareCommand("exec", "Start another process in the container of a task", {
   inherits,
-  usage: "[flags] <exec id>",
+  description: "takes the id of the new process",
   flags: {
     stdin: string("FIFO to read the process's input from; made if it is not there"),
     stdout: string("FIFO to write its output to"),
@@ -25,7 +28,10 @@ export const exec = declareCommand("exec", "Start another process in the contain
     spec: string("file of the process, as JSON of the runtime specification"),
   },
 });
-export const start = declareCommand("start", "Start a task that was created", { inherits, usage: "<id>" });
+export const start = declareCommand("start", "Start a task that was created", {
+  inherits,
+  description: "takes the id of the task",
+});
 export const state = declareCommand("state", "Print the state of a task's process as JSON", {
   inherits,
   flags: { "task-id": string("id of the task; that of --id without it", { alias: "t" }), ...versionFlag },
