@@ -86,7 +86,7 @@ export class Pair {
   }
 
   /** Digests, sizes and labels of all blobs; the Go tool prints labels in a map's random order, so they are sorted. */
-  async sameContent(): Promise<void> {
+  async sameContent(options: { readonly withoutLabel?: string } = {}): Promise<void> {
     await this.#collect();
     const view = async (namespace: string) =>
       (await this.go(["content", "ls"], namespace)).stdout
@@ -99,6 +99,7 @@ export class Pair {
             size,
             labels: mask(rest.at(-1) ?? "")
               .split(",")
+              .filter((label) => label !== "-" && !label.startsWith(`${options.withoutLabel}=`))
               .sort(),
           };
         });

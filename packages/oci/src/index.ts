@@ -14,6 +14,8 @@ export { type TarMember, writeTar } from "./archive/tar-writer.ts";
 export * from "./blob.ts";
 export * from "./chain-id.ts";
 export * from "./content.ts";
+export { type ConvertLayer, type ConvertOptions, convertImage } from "./convert/convert-image.ts";
+export { uncompressLayer } from "./convert/uncompress.ts";
 export * from "./descriptor.ts";
 export { descriptorToGoJson } from "./descriptor-json.ts";
 export * from "./digest.ts";

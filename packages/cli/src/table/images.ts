@@ -123,6 +123,17 @@ export const label = declareCommand("label", "Set or clear labels of an image", 
   description: "KEY= clears the label KEY.",
   flags: { "replace-all": bool("drop the labels not named", { alias: "r" }) },
 });
+export const convert = declareCommand("convert", "Store an image in another form, under another name", {
+  usage: "[flags] <source_ref> <target_ref>",
+  flags: {
+    uncompress: bool("layers as plain tars"),
+    oci: bool("media types of the OCI instead of Docker's"),
+    erofs: string("layers as EROFS images, raw or zstd"),
+    "erofs-compressors": string("compressors handed to mkfs.erofs"),
+    "erofs-mkfs-options": string("further arguments of mkfs.erofs"),
+    ...platformFlags,
+  },
+});
 export const usage = declareCommand("usage", "Show how much disk an unpacked image takes", {
   usage: "[flags] <ref>",
   flags: snapshotterFlag,
@@ -143,5 +154,6 @@ export const entries: readonly Entry[] = [
   entry(remove, async () => (await import("../commands/images/remove.ts")).removeCommand),
   entry(tag, async () => (await import("../commands/images/tag.ts")).tagCommand),
   entry(label, async () => (await import("../commands/images/label.ts")).labelCommand),
+  entry(convert, async () => (await import("../commands/images/convert.ts")).convertCommand),
   entry(usage, async () => (await import("../commands/images/usage.ts")).usageCommand),
 ];
