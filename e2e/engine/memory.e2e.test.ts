@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ourCtr } from "../support/binaries.ts";
 import { forgetStore } from "../support/engine.ts";
 import { mediaTypes, pushLayout, writeLayout } from "../support/images.ts";
+import { peakOf } from "../support/memory.ts";
 import { mustRun } from "../support/process.ts";
 import { startRegistry } from "../support/registry.ts";
 
@@ -49,16 +50,3 @@ test("a pull of a 1 GB image stays below 300 MB of memory", async () => {
   expect(peak).toBeLessThan(MAX_RSS);
   expect(peak).toBeGreaterThan(20 * MIB);
 }, 300_000);
-
-/** Peak resident bytes of a process, as the kernel last told it: rusage would count those of us, whom it was forked from. */
-async function peakOf(child: { readonly pid: number; readonly exitCode: number | null }): Promise<number> {
-  let peak = 0;
-  while (child.exitCode === null) {
-    // It may end between the two looks.
-    const status = await Bun.file(`/proc/${child.pid}/status`)
-      .text()
-      .catch(() => "");
-    peak = Math.max(peak, Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024);
-  }
-  return peak;
-}

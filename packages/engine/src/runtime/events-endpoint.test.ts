@@ -73,6 +73,25 @@ test("one process at a time owns the socket; the next takes over, and between th
   expect(store.db.read((tx) => tx.all("SELECT topic FROM events"))).toEqual([{ topic: "/tasks/exit" }]);
 });
 
+test("told() waits for what is expected of the task, and for nothing of another", async () => {
+  using store = openTestStore();
+  await using endpoint = await openEventsEndpoint(store, { signal });
+  await using shim = await connectAsShim(eventsSocket(store));
+  const start = { namespace: "default", topic: "/tasks/start", id: "c" };
+  await endpoint.expect(start, async () => undefined);
+  await endpoint.told({ namespace: "default", id: "other" });
+  await endpoint.told({ namespace: "c", id: "default" });
+  let told = false;
+  const waiting = endpoint.told(start).then(() => {
+    told = true;
+  });
+  await shim.forward(envelope("/tasks/exit"));
+  expect(told).toBe(false);
+  await shim.forward(envelope("/tasks/start"));
+  await waiting;
+  expect(told).toBe(true);
+});
+
 test("disposing waits for the event of a call that went well, and not for that of one that failed", async () => {
   using store = openTestStore();
   const endpoint = await openEventsEndpoint(store, { signal });

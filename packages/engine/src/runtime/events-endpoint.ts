@@ -21,6 +21,11 @@ export interface EventsEndpoint extends AsyncDisposable {
    * answer may be here before the event is, and with nobody at the socket it would be lost.
    */
   expect<T>(event: ExpectedEvent, call: () => Promise<T>): Promise<T>;
+  /**
+   * Resolves when the events expected of a task have come, or a moment later: who tells of its end by another way than
+   * the shim's event must not do so before its start was told.
+   */
+  told(task: { readonly namespace: string; readonly id: string }): Promise<void>;
 }
 
 export interface ExpectedEvent {
@@ -55,7 +60,7 @@ class Endpoint implements EventsEndpoint {
   #turn: Turn | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #trying: Promise<void> | undefined;
-  #onSettled = () => {};
+  readonly #waiters = new Set<() => void>();
   #disposed = false;
 
   constructor(store: Store, signal: AbortSignal) {
@@ -79,6 +84,10 @@ class Endpoint implements EventsEndpoint {
     }
   }
 
+  told({ namespace, id }: { readonly namespace: string; readonly id: string }): Promise<void> {
+    return this.#settled((key) => key.startsWith(`${namespace} `) && key.endsWith(` ${id}`));
+  }
+
   tryOwn(): Promise<void> {
     this.#trying = this.#own().then(() => {
       if (this.isOwner || this.#disposed) return;
@@ -93,7 +102,7 @@ class Endpoint implements EventsEndpoint {
     this.#disposed = true;
     clearTimeout(this.#timer);
     await this.#trying;
-    await this.#settled();
+    await this.#settled(() => true);
     const turn = this.#turn;
     this.#turn = undefined;
     await turn?.[Symbol.asyncDispose]();
@@ -147,18 +156,21 @@ class Endpoint implements EventsEndpoint {
   #arrived(key: string): void {
     const at = this.#expected.indexOf(key);
     if (at >= 0) this.#expected.splice(at, 1);
-    if (this.#expected.length === 0) this.#onSettled();
+    for (const look of [...this.#waiters]) look();
   }
 
-  async #settled(): Promise<void> {
-    if (this.#expected.length === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, SETTLE_MS);
-      this.#onSettled = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  /** Resolves when none of the expected events that `meant` names is missing, after SETTLE_MS at the latest. */
+  async #settled(meant: (key: string) => boolean): Promise<void> {
+    if (!this.#expected.some(meant)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => {
+      if (!this.#expected.some(meant)) resolve();
+    };
+    this.#waiters.add(look);
+    const timer = setTimeout(resolve, SETTLE_MS);
+    await promise;
+    clearTimeout(timer);
+    this.#waiters.delete(look);
   }
 }
 

@@ -4,7 +4,7 @@ import { removeBundle } from "./bundle.ts";
 import type { ShimConnection } from "./shim-connection.ts";
 import { buryTask, isShimGone, shutDown, undoCreate } from "./task-cleanup.ts";
 import { shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
-import { exitOf, recordState } from "./task-exit.ts";
+import { exitOf, isNewExit, recordState } from "./task-exit.ts";
 import { type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
 import {
   deleteTask,
@@ -82,7 +82,10 @@ async function deleteLiving(
   const { exit = exitOfRow(findTaskAgain(context, row)), error } = await deleteInShim(context, shim, row, signal);
   failpoint("task.deleted");
   // Remembered before the shim goes: should this process end right here, the next one still knows.
-  if (exit) store.db.write((tx) => recordExit(store, tx, row, exit));
+  if (exit) {
+    await (await context.events()).told(row);
+    store.db.write((tx) => recordExit(store, tx, row, exit));
+  }
   failpoint("task.exit");
   await shutDown(context, paths, signal);
   failpoint("task.shim-gone");
@@ -102,7 +105,7 @@ async function deleteLiving(
  * it ended where an earlier deletion was interrupted.
  */
 async function deleteInShim(
-  { store }: TaskContext,
+  { store, events }: TaskContext,
   { task }: ShimConnection,
   row: TaskRow,
   signal: AbortSignal,
@@ -110,7 +113,9 @@ async function deleteInShim(
   const call = shimCall(row.namespace, signal);
   try {
     // The exit is lost with the shim's answer to Delete, so it is asked for before.
-    recordState(store, row, await task.state({ id: row.id }, call));
+    const state = await task.state({ id: row.id }, call);
+    if (isNewExit(row, state)) await (await events()).told(row);
+    recordState(store, row, state);
     return { exit: exitOf(await task.delete({ id: row.id }, call)) };
   } catch (error) {
     if (!hasCode(error, "not_found")) throw error;

@@ -10,9 +10,14 @@ export function exitOf({ pid, exitStatus, exitedAt = { seconds: 0n, nanos: 0 } }
   return { pid, exitStatus, exitedAt };
 }
 
+/** Whether a shim says of a task that it has stopped, and the row does not know yet. */
+export function isNewExit(row: TaskRow, state: taskV2.StateResponse): boolean {
+  return state.status === taskTypes.Status.STOPPED && row.exit_status === null;
+}
+
 /** Records and tells the end of a task whose shim says that it has stopped, unless that is known already. */
 export function recordState(store: Store, row: TaskRow, state: taskV2.StateResponse): void {
-  if (state.status !== taskTypes.Status.STOPPED || row.exit_status !== null) return;
+  if (!isNewExit(row, state)) return;
   store.db.write((tx) => recordExit(store, tx, row, exitOf(state)));
 }
 

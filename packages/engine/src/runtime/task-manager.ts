@@ -9,7 +9,7 @@ import { buryTask, isShimGone } from "./task-cleanup.ts";
 import { type ContainerSource, shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
 import { type CreateTask, createTask } from "./task-create.ts";
 import { deleteTaskAndShim, finishDelete } from "./task-delete.ts";
-import { exitOf, findExit, recordState } from "./task-exit.ts";
+import { exitOf, findExit, isNewExit, recordState } from "./task-exit.ts";
 import { taskLock, taskPaths } from "./task-paths.ts";
 import { removeDebris } from "./task-reconcile.ts";
 import { type Exit, findTask, listTasks, publishExit, recordExit, type TaskRow } from "./task-rows.ts";
@@ -140,7 +140,9 @@ export class TaskManager implements AsyncDisposable {
     );
     const exit = exitOf(gone);
     // A process that never was started has no end to tell of.
-    if (exit.pid !== 0) store.db.write((tx) => publishExit(store, tx, key, key.execId ?? "", exit));
+    if (exit.pid === 0) return exit;
+    await (await this.serveEvents()).told(key);
+    store.db.write((tx) => publishExit(store, tx, key, key.execId ?? "", exit));
     return exit;
   }
 
@@ -211,7 +213,10 @@ export class TaskManager implements AsyncDisposable {
     const processId = execId || row.id;
     try {
       const state = await shim.task.state({ id: row.id, execId }, shimCall(row.namespace, signal, STATE_TIMEOUT_MS));
-      if (execId === "") recordState(store, row, state);
+      if (execId === "" && isNewExit(row, state)) {
+        await (await this.serveEvents()).told(row);
+        recordState(store, row, state);
+      }
       return processOf(processId, state);
     } catch (error) {
       if (shim.isClosed) {
@@ -239,6 +244,7 @@ export class TaskManager implements AsyncDisposable {
       const answer = await shim.task.wait({ id: row.id, execId }, shimCall(row.namespace, signal));
       const pid = execId === "" ? Number(row.pid) : await execPid(shim.task, row, execId, signal);
       const exit = exitOf({ ...answer, pid });
+      await (await this.serveEvents()).told(row);
       if (execId === "") store.db.write((tx) => recordExit(store, tx, row, exit));
       else if (pid > 0) store.db.write((tx) => publishExit(store, tx, row, execId, exit));
       return exit;

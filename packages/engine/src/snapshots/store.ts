@@ -161,6 +161,7 @@ export class EngineSnapshotter implements Snapshotter {
     if (key === "") throw new ContainerdError({ code: "invalid_argument", what: "snapshot key must not be empty" });
     const labels = options.labels ?? {};
     this.#refuseTarget(labels);
+    await this.#collectFor(key, options.signal);
     const parent = this.#store.db.read((tx) => {
       if (findSnapshot(tx, this.#space, key) !== undefined) throw exists(key);
       return getParent(tx, this.#space, parentName);
@@ -181,6 +182,13 @@ export class EngineSnapshotter implements Snapshotter {
       return inserted;
     });
     return this.#driver.mounts({ id, kind, parents });
+  }
+
+  /** A key that only the lease of a command that was killed keeps is free again once that is collected. */
+  async #collectFor(key: string, signal: AbortSignal): Promise<void> {
+    if (this.#store.db.read((tx) => findSnapshot(tx, this.#space, key)) === undefined) return;
+    const { collectIfDirty } = await import("../gc/collect.ts");
+    await collectIfDirty(this.#store, { signal });
   }
 
   /** Makes the directory under a temporary name, and gives it the id's in the transaction that makes the row. */
