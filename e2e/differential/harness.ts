@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { goCtr, ourCtr } from "../support/binaries.ts";
-import type { PrivateEngine } from "../support/engine.ts";
+import { engineKind, type PrivateEngine } from "../support/engine.ts";
 import { type Outcome, type RunOptions, run } from "../support/process.ts";
 import { type Comparison, differences } from "./compare.ts";
 import { mask } from "./masks.ts";
@@ -12,6 +12,17 @@ export const goNamespace = "diff-base";
 /** One command, run by both tools, each in its own namespace of the same daemon. */
 export interface Step extends Comparison, Pick<RunOptions, "stdin" | "env"> {
   readonly argv: readonly string[];
+}
+
+/**
+ * The Go ctr here is 1.6's. Our engine has a transfer service, for which commands take the form of 2.x unless told not to;
+ * e2e/transfer has that form.
+ */
+function asIn16(argv: readonly string[]): readonly string[] {
+  const [group = "", word = "", ...rest] = argv;
+  const transfers =
+    ["images", "image", "i"].includes(group) && ["pull", "push", "import", "export", "tag"].includes(word);
+  return engineKind() !== "containerd" && transfers ? [group, word, "--local", ...rest] : argv;
 }
 
 export class Pair {
@@ -43,7 +54,7 @@ export class Pair {
         this.engine.ourAddress,
         "-n",
         ourNamespace,
-        ...argv.map((word) => word.replaceAll("$NS", ourNamespace)),
+        ...asIn16(argv).map((word) => word.replaceAll("$NS", ourNamespace)),
       ],
       options,
     );

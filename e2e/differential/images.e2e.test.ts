@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { goCtr, ourCtr } from "../support/binaries.ts";
+import { engineKind } from "../support/engine.ts";
 import {
   busyboxLayout,
   type Layout,
@@ -256,7 +257,9 @@ test("images import of what images export made for one platform", async () => {
   const archive = join(dir, "one-platform.tar");
   await pair.prepare(["images", "export", archive, nginx]);
   // docs/differences.md, import-lesser-platforms: a namespace that has not the manifests of the others.
-  const bare = (ctr: string) => run([ctr, "-a", address, "-n", "diff-bare", "images", "import", archive]);
+  const flags = (ctr: string) => (ctr === ourCtr && engineKind() !== "containerd" ? ["--local"] : []);
+  const bare = (ctr: string) =>
+    run([ctr, "-a", address, "-n", "diff-bare", "images", "import", ...flags(ctr), archive]);
   const theirs = await bare(goCtr);
   expect([theirs.code, theirs.stderr]).toEqual([1, expect.stringContaining(": not found")]);
   expect(await bare(ourCtr)).toMatchObject({

@@ -93,7 +93,7 @@ test.each(["file", "-"])("import of %s sends every byte within the window, and s
   const { code, stdout, stderr } = await ctr(daemon, ["import", where === "-" ? "-" : file], archive);
   expect([code, stderr]).toEqual([0, ""]);
   expect(stdout.replace(/elapsed: \S+ s/, "elapsed: T")).toBe(
-    "docker.io/library/busybox:busybox       \tsaved\t\nImporting\telapsed: T\ttotal:   0.0 B\t(0.0 B/s)\t\n",
+    "docker.io/library/busybox:busybox       \tsaved\t\nCompleted import\telapsed: T\ttotal:   0.0 B\t(0.0 B/s)\t\n",
   );
   expect(got.digest).toBe(digestOf(archive));
   expect(daemon.calls).toEqual(["Plugins type==io.containerd.transfer.v1", "Stream", "Stream", "Transfer"]);

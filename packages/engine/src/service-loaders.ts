@@ -5,9 +5,15 @@ import type { TaskManager } from "./runtime/task-manager.ts";
 import { scopeOf } from "./scope.ts";
 import type { IntrospectionOptions } from "./services/introspection.ts";
 import type { Store } from "./store/store.ts";
+import type { StreamTable } from "./transfer/streams.ts";
 
 /** Every service over a store, by full name. Nothing is loaded here. */
 export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManager>): ServiceLoaders {
+  let streams: Promise<StreamTable> | undefined;
+  const loadStreams = () => {
+    streams ??= import("./transfer/streams.ts").then(({ StreamTable }) => new StreamTable());
+    return streams;
+  };
   return {
     "containerd.services.containers.v1.Containers": async () => {
       const { containersService } = await import("./services/containers.ts");
@@ -72,9 +78,17 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
       });
       return registerService(await services.snapshots(), impl);
     },
+    "containerd.services.streaming.v1.Streaming": async () => {
+      const { streamingService } = await import("./services/streaming.ts");
+      return registerService(await services.streaming(), streamingService(await loadStreams()));
+    },
     "containerd.services.tasks.v1.Tasks": async () => {
       const { tasksService } = await import("./services/tasks.ts");
       return registerService(await services.tasks(), tasksService(await loadTasks(), store.clock));
+    },
+    "containerd.services.transfer.v1.Transfer": async () => {
+      const { transferService } = await import("./services/transfer.ts");
+      return registerService(await services.transfer(), transferService(store, await loadStreams()));
     },
     "containerd.services.version.v1.Version": async () => {
       const { versionService } = await import("./services/version.ts");

@@ -4,15 +4,30 @@ import { openScreen } from "./screen.ts";
 import { ProgressTree } from "./tree.ts";
 import { formatTreeFrame } from "./tree-frame.ts";
 
+/** A display of what the daemon transfers. */
+export interface TransferDisplay extends AsyncDisposable {
+  /** Takes the daemon's messages; what it returns is to be awaited before the next. */
+  readonly on: (progress: TransferProgress) => Promise<void>;
+}
+
 /**
- * A display of what the daemon transfers: takes its messages and draws a frame for each that is about a part. Frames
- * replace one another on a terminal and follow one another anywhere else.
+ * Opens a display that draws a frame for each message that is about a part: over the last one on a terminal; anywhere
+ * else only the last one stays, which disposing writes.
  */
-export function openTransferProgress(stdout: Output): (progress: TransferProgress) => Promise<void> {
+export function openTransferProgress(stdout: Output): TransferDisplay {
   const started = performance.now();
   const tree = new ProgressTree();
   const screen = openScreen(stdout);
-  return async (progress) => {
-    if (tree.take(progress)) await screen.draw(formatTreeFrame(tree, (performance.now() - started) / 1000));
+  let hasFrame = false;
+  const draw = () => screen.draw(formatTreeFrame(tree, (performance.now() - started) / 1000));
+  return {
+    async on(progress) {
+      if (!tree.take(progress)) return;
+      hasFrame = true;
+      if (screen.redraws) await draw();
+    },
+    async [Symbol.asyncDispose]() {
+      if (hasFrame && !screen.redraws) await draw();
+    },
   };
 }

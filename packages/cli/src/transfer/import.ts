@@ -18,10 +18,11 @@ export async function importByTransfer(client: Client, context: Context, open: O
   refuseLocalFlags(context, ["discard-unpacked-layers"]);
   const store = storeSide(flags);
   using interrupt = abortOnInterrupt(context.signal);
+  await using display = openTransferProgress(stdout);
   await client.transfer.importArchive(await open(), store, {
     signal: interrupt.signal,
     forceCompress: flags.compressBlobs,
-    onProgress: openTransferProgress(stdout),
+    onProgress: display.on,
   });
 }
 

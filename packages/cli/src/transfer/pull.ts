@@ -30,5 +30,6 @@ export async function pullByTransfer(client: Client, context: CommandContext<(ty
     allMetadata: !flags.skipMetadata,
     unpacks: platforms.map((platform) => ({ platform, snapshotter: flags.snapshotter })),
   };
-  await client.transfer.pull(source, store, { signal: interrupt.signal, onProgress: openTransferProgress(stdout) });
+  await using display = openTransferProgress(stdout);
+  await client.transfer.pull(source, store, { signal: interrupt.signal, onProgress: display.on });
 }

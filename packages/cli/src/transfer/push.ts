@@ -26,8 +26,9 @@ export async function pushByTransfer(client: Client, context: CommandContext<(ty
   const destination = await registrySide(remote, flags, context);
   using interrupt = abortOnInterrupt(context.signal);
   const store = { name: local, platforms: flags.platform.map(parsePlatform) };
+  await using display = openTransferProgress(stdout);
   await client.transfer.push(store, destination, {
     signal: interrupt.signal,
-    onProgress: openTransferProgress(stdout),
+    onProgress: display.on,
   });
 }

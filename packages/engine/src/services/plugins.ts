@@ -17,6 +17,8 @@ const plain: readonly (readonly [type: string, id: string, ...requires: readonly
   ["gc.v1", "scheduler", "metadata.v1"],
   ["differ.v1", "walking", "metadata.v1"],
   ["lease.v1", "manager", "metadata.v1"],
+  ["streaming.v1", "manager", "metadata.v1"],
+  ["transfer.v1", "local", "lease.v1", "metadata.v1", "differ.v1"],
   ["sandbox.store.v1", "local", "metadata.v1"],
   ["service.v1", "containers-service", "metadata.v1"],
   ["service.v1", "content-service", "metadata.v1"],
@@ -37,7 +39,9 @@ const plain: readonly (readonly [type: string, id: string, ...requires: readonly
   ["grpc.v1", "namespaces", "service.v1"],
   ["grpc.v1", "sandboxes", "sandbox.store.v1"],
   ["grpc.v1", "snapshots", "service.v1"],
+  ["grpc.v1", "streaming", "streaming.v1"],
   ["grpc.v1", "tasks", "service.v1"],
+  ["grpc.v1", "transfer", "transfer.v1", "streaming.v1"],
   ["grpc.v1", "version", "service.v1"],
 ];
 

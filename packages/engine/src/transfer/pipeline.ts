@@ -1,11 +1,16 @@
+import { hasCode } from "@ctr/api";
 import {
   type Descriptor,
+  filterPlatforms,
+  isIndexType,
   type Labels,
   type PlatformMatcher,
+  readChildren,
   type UnpackEvent,
   type Unpacked,
   type UnpackOptions,
   unpackImage,
+  walkGraph,
 } from "@ctr/oci";
 import { type FetchImageOptions, fetchImage, type Resolved, type Resolver } from "@ctr/registry";
 import { EngineContent } from "../content/store.ts";
@@ -92,6 +97,35 @@ export async function pullThroughPipeline(target: PipelineTarget, options: Pipel
   }
 }
 
+/** Unpacks an image that is in the store, its layers side by side where the snapshotter can; as `unpackImage`. */
+export async function unpackStored(
+  from: Pick<PipelineTarget, "store" | "scope">,
+  image: Descriptor,
+  { signal, ...unpack }: PipelineUnpack & { readonly signal: AbortSignal },
+): Promise<Unpacked> {
+  const content = new EngineContent(from.store, from.scope);
+  const failure = new AbortController();
+  using arrivals = new Arrivals();
+  arrivals.finish();
+  const job = openJob({ ...from, content, arrivals }, unpack, AbortSignal.any([signal, failure.signal]));
+  try {
+    const tell = async (document: Descriptor) => {
+      const children = await readChildren(content, document, { signal });
+      await job.early.onDocument(document, children, (error) => failure.abort(error));
+      return isIndexType(document.mediaType) ? filterPlatforms(children, unpack.matcher) : [];
+    };
+    await walkGraph(image, tell).catch((error: unknown) => {
+      // What is missing of it is `unpackImage`'s to tell.
+      if (!hasCode(error, "not_found")) throw error;
+    });
+    return await finishJob(job, image);
+  } catch (error) {
+    failure.abort(error);
+    await Promise.allSettled([job.early.finish()]);
+    throw error;
+  }
+}
+
 /** One unpacking: what of it goes along with the fetch, and what is needed to end it. */
 interface Job {
   readonly early: EarlyUnpacking;
@@ -100,7 +134,7 @@ interface Job {
 }
 
 function openJob(
-  from: PipelineTarget & { readonly content: EngineContent; readonly arrivals: Arrivals },
+  from: Pick<PipelineTarget, "store" | "scope"> & { readonly content: EngineContent; readonly arrivals: Arrivals },
   unpack: PipelineUnpack,
   signal: AbortSignal,
 ): Job {
