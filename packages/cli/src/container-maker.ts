@@ -11,10 +11,14 @@ import {
 } from "@ctr/client";
 import {
   applySpecOptions,
+  chainIDOf,
+  defaultPlatforms,
   defaultSpec,
+  findConfig,
   type Image,
   type ImageRunConfig,
   imageConfigLabels,
+  isUnpacked,
   type Labels,
   type Mount,
   onlyPlatform,
@@ -31,6 +35,7 @@ import { defaultSnapshotter } from "./default-snapshotter.ts";
 import { fail } from "./errors.ts";
 import type { FlagValues } from "./flag.ts";
 import { parseLabels } from "./labels.ts";
+import { readOnce } from "./read-once.ts";
 import { type RuntimeFlags, runtimeOptions } from "./runtime-options.ts";
 import type { containerFlags } from "./table/shared-flags.ts";
 
@@ -96,15 +101,19 @@ async function makeFromDirectory(client: Client, request: ContainerRequest, sign
 
 async function makeFromImage(client: Client, request: ContainerRequest, signal: AbortSignal): Promise<Container> {
   const { flags, id, run } = request;
-  const snapshotterName = await defaultSnapshotter(client, flags.snapshotter, signal);
-  const platform = run?.platform ? { matcher: onlyPlatform(parsePlatform(run.platform)) } : {};
-  const options = { signal, snapshotter: snapshotterName, ...platform };
-  const image = await client.images.get(request.source, { signal });
-  const { config } = await client.images.config(image.target, options);
-  await client.images.unpack(image.target, { ...options, syncFs: run?.syncFs });
+  const matcher = run?.platform ? onlyPlatform(parsePlatform(run.platform)) : defaultPlatforms();
+  const [snapshotter, image] = await Promise.all([
+    defaultSnapshotter(client, flags.snapshotter, signal),
+    client.images.get(request.source, { signal }),
+  ]);
+  const { config } = await findConfig(readOnce(client.content, signal), image.target, { signal, matcher });
+  // Without layers there is no chain, which unpacking says.
+  const chainID = config.diffIDs.length === 0 ? "" : chainIDOf(config.diffIDs);
+  if (chainID === "" || !(await isUnpacked(client.snapshots(snapshotter), chainID, { signal }))) {
+    await client.images.unpack(image.target, { signal, snapshotter, matcher, syncFs: run?.syncFs });
+  }
   await using lease = await client.leases.hold({ signal });
-  const snapshots = lease.client.snapshots(snapshotterName);
-  const chainID = await client.images.chainID(image.target, options);
+  const snapshots = lease.client.snapshots(snapshotter);
   const mounts = await prepareSnapshot(snapshots, chainID, request, withGrace(signal));
   let container: Container | undefined;
   try {
@@ -117,7 +126,7 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
         image: image.name,
         labels: containerLabels(image, config.config, flags.label),
         spec,
-        snapshotter: snapshotterName,
+        snapshotter,
         snapshotKey: id,
       },
       { signal: withGrace(signal) },
