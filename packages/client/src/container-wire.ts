@@ -32,12 +32,16 @@ export function toWire(container: ContainerUpdate): DeepPartial<containersV1.Con
 
 function fromWire(wire: containersV1.Container): ContainerRecord {
   const { id, labels, image, spec, snapshotter, snapshotKey, extensions, sandbox } = wire;
+  let parsed: Pick<ContainerRecord, "spec"> | undefined;
   return {
     id,
     labels,
     image,
     runtime: { name: wire.runtime?.name ?? "", options: wire.runtime?.options },
-    spec: spec !== undefined && isJsonAny(spec) ? parseSpec(spec.value) : undefined,
+    get spec() {
+      parsed ??= { spec: spec !== undefined && isJsonAny(spec) ? parseSpec(spec.value) : undefined };
+      return parsed.spec;
+    },
     rawSpec: spec,
     snapshotter,
     snapshotKey,

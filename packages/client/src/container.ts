@@ -30,7 +30,6 @@ export class Container implements ContainerRecord {
   readonly labels: Labels;
   readonly image: string;
   readonly runtime: ContainerRecord["runtime"];
-  readonly spec: Spec | undefined;
   readonly rawSpec: protobufAny.Any | undefined;
   readonly snapshotter: string;
   readonly snapshotKey: string;
@@ -39,14 +38,15 @@ export class Container implements ContainerRecord {
   readonly createdAt: Timestamp | undefined;
   readonly updatedAt: Timestamp | undefined;
   readonly #client: Client;
+  readonly #record: ContainerRecord;
 
   constructor(client: Client, record: ContainerRecord) {
     this.#client = client;
+    this.#record = record;
     this.id = record.id;
     this.labels = record.labels;
     this.image = record.image;
     this.runtime = record.runtime;
-    this.spec = record.spec;
     this.rawSpec = record.rawSpec;
     this.snapshotter = record.snapshotter;
     this.snapshotKey = record.snapshotKey;
@@ -54,6 +54,11 @@ export class Container implements ContainerRecord {
     this.sandboxId = record.sandboxId;
     this.createdAt = record.createdAt;
     this.updatedAt = record.updatedAt;
+  }
+
+  /** Read when it is first asked for: a list of containers seldom needs it. Throws `invalid_argument` for one that is no JSON. */
+  get spec(): Spec | undefined {
+    return this.#record.spec;
   }
 
   /** Sets labels; an empty value deletes. Labels not named stay. */
