@@ -57,6 +57,14 @@ export async function embeddedShimSocket(globals: Globals, id: string): Promise<
   return await engine.findShimSocket(globals.namespace, id);
 }
 
+/** What looks at, and repairs, the database of the embedded engine; undefined where a daemon has one of its own. */
+export async function loadDatabaseRepair(globals: Globals) {
+  const choice = chooseEngine(globals, exists);
+  if (choice.kind !== "embedded") return undefined;
+  const { loadStoreRepair, rootOfAddress } = await import("@ctr/engine");
+  return await loadStoreRepair({ root: rootOfAddress(choice.address) });
+}
+
 /** The embedded engine for repairing its blobs: the API has no call for that, so a daemon cannot be asked. */
 export async function openRepair(globals: Globals): Promise<EmbeddedEngine> {
   const choice = chooseEngine(globals, exists);
@@ -66,4 +74,12 @@ export async function openRepair(globals: Globals): Promise<EmbeddedEngine> {
     "containerd has no way to replace the bytes of a blob",
     "remove the image with `ctr images rm --sync` and pull it again",
   );
+}
+
+/** False only of an embedded store that is not made yet, which connecting would make. */
+export async function isThere(globals: Globals): Promise<boolean> {
+  const choice = chooseEngine(globals, exists);
+  if (choice.kind === "socket") return true;
+  const { rootOfAddress } = await import("@ctr/engine");
+  return exists(`${rootOfAddress(choice.address)}/meta.db`);
 }

@@ -4,6 +4,7 @@ import type { Channel, RegisteredService } from "@ctr/rpc";
 import { openLazyChannel } from "./lazy-channel.ts";
 import type { ServeOptions } from "./serve.ts";
 import { serviceLoaders } from "./service-loaders.ts";
+import type { StoreRepair } from "./store/repair/repair.ts";
 import { defaultRoot, type OpenStoreOptions, openStore, type Store } from "./store/store.ts";
 
 export interface OpenEngineOptions extends OpenStoreOptions {
@@ -75,6 +76,12 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
     },
   };
   return engine;
+}
+
+/** The repair of a store whose database is damaged; `openEngine` would refuse it. */
+export async function loadStoreRepair(options: OpenEngineOptions = {}): Promise<StoreRepair> {
+  const { openStoreRepair } = await import("./store/repair/repair.ts");
+  return openStoreRepair(options.root ?? defaultRoot(), options);
 }
 
 /** The root an `embedded` address names: `embedded` alone means the default, `embedded:///some/root` says it. */

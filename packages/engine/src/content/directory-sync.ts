@@ -1,4 +1,6 @@
+import { mkdirSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { dirname } from "node:path";
 
 /** Does something for a path, once for all who asked before it began. */
 export type SharedWork = (path: string) => Promise<void>;
@@ -33,3 +35,13 @@ export const syncDirectory: SharedWork = shareWork(async (path) => {
   await using dir = await open(path);
   await dir.sync();
 });
+
+/** Makes a directory and what is missing above it, and waits until the names of all that it made are on disk. */
+export async function makeSyncedDirectory(path: string): Promise<void> {
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let parent = dirname(path); parent.length >= dirname(first).length; parent = dirname(parent)) {
+    await syncDirectory(parent);
+    if (parent === "/") return;
+  }
+}

@@ -26,7 +26,10 @@ import { blobPath, type ContentLayout, contentLayout, ingestDir } from "./layout
 import { openBlob } from "./reader.ts";
 import { deleteBlob, findBlob, getBlob, listBlobs, setBlobLabels, sharedBlobSize } from "./records.ts";
 import { SharedWriter } from "./shared-writer.ts";
-import { lockIngest, openWriter } from "./writer.ts";
+import { lockIngest, openWriter, removeIngestDir } from "./writer.ts";
+
+/** How often a writer claims a ref that others end just then: each time somebody else got on. */
+const CLAIM_ATTEMPTS = 20;
 
 /** The blobs and ingests of one namespace. Keeps nothing between calls: other processes use the store too. */
 export class EngineContent implements ContentStore {
@@ -58,13 +61,27 @@ export class EngineContent implements ContentStore {
 
   async writer(ref: string, options: WriterOptions): Promise<BlobWriter> {
     if (ref === "") throw new ContainerdError({ code: "invalid_argument", what: "ref must not be empty" });
+    for (let attempt = 1; ; attempt++) {
+      const writer = await this.#openWriter(ref, options);
+      if (writer !== undefined) return writer;
+      if (attempt === CLAIM_ATTEMPTS) throw endedByAnother(ref);
+    }
+  }
+
+  /** Undefined when whoever held the ref's lock ended the ingest between our claim and our turn: it is to be claimed anew. */
+  async #openWriter(ref: string, options: WriterOptions): Promise<BlobWriter | undefined> {
     const total = options.size ?? 0n;
     const { ingest, shared } = this.#claim(ref, total, options.expected);
     failpoint("content.claimed");
     const lock = lockIngest(this.#layout, ingest);
     try {
-      // Whoever held the lock until now may have ended the ingest.
-      const target = { store: this.#store, layout: this.#layout, scope: this.#scope, ingest: this.#stillThere(ingest) };
+      const current = this.#stillThere(ingest);
+      if (current === undefined) {
+        lock[Symbol.dispose]();
+        removeIngestDir(this.#layout, ingest);
+        return undefined;
+      }
+      const target = { store: this.#store, layout: this.#layout, scope: this.#scope, ingest: current };
       if (shared !== undefined && options.expected !== undefined) {
         return new SharedWriter(target, lock, { digest: options.expected, size: shared });
       }
@@ -158,10 +175,9 @@ export class EngineContent implements ContentStore {
     throw new ContainerdError({ code: "already_exists", what: `content ${expected}` });
   }
 
-  #stillThere(ingest: Ingest): Ingest {
+  #stillThere(ingest: Ingest): Ingest | undefined {
     const now = this.#store.db.read((tx) => findIngest(tx, ingest.namespace, ingest.ref));
-    if (now?.id === ingest.id) return now;
-    throw new ContainerdError({ code: "unavailable", what: `ref ${ingest.ref} was ended by another writer` });
+    return now?.id === ingest.id ? now : undefined;
   }
 
   #status(ingest: Ingest): IngestStatus {
@@ -177,4 +193,8 @@ export class EngineContent implements ContentStore {
       updatedAt: timestampOf(data?.mtimeNs ?? ingest.startedAt),
     };
   }
+}
+
+function endedByAnother(ref: string): ContainerdError {
+  return new ContainerdError({ code: "unavailable", what: `ref ${ref} was ended by another writer` });
 }

@@ -20,7 +20,7 @@ import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
 import { diskError, hasErrno } from "../store/disk-error.ts";
 import type { Store } from "../store/store.ts";
-import { syncDirectory } from "./directory-sync.ts";
+import { makeSyncedDirectory, syncDirectory } from "./directory-sync.ts";
 import { dropIngest, type Ingest } from "./ingests.ts";
 import { blobPath, type ContentLayout, ingestDir } from "./layout.ts";
 import { addBlob } from "./records.ts";
@@ -149,14 +149,15 @@ class IngestWriter implements BlobWriter {
     await syncFd(this.#open());
     failpoint("content.synced");
     const path = blobPath(layout, digest);
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    await makeSyncedDirectory(dirname(path));
     using _held = await store.locks.holdDisk({ signal });
     if (!existsSync(path)) {
       await chmod(this.#path, 0o444);
       await rename(this.#path, path);
       failpoint("content.renamed");
-      await syncDirectory(dirname(path));
     }
+    // Also when the file was there: whoever renamed it may not have come to this yet.
+    await syncDirectory(dirname(path));
     failpoint("content.on-disk");
     const added = await this.#record(digest, commit);
     failpoint("content.recorded");

@@ -98,6 +98,27 @@ test("Database says that a file is no database", () => {
   expect(() => new Database(path)).toThrow(expect.objectContaining({ code: "data_loss" }));
 });
 
+test("C7: Database refuses a write-ahead log that is none, and passes over one that lost its power", () => {
+  const path = join(newDir(), "meta.db");
+  new Database(path)[Symbol.dispose]();
+  writeFileSync(`${path}-wal`, Buffer.alloc(5000, 0xa5));
+  expect(() => new Database(path)).toThrow(expect.objectContaining({ code: "data_loss" }));
+  writeFileSync(`${path}-wal`, Buffer.alloc(5000));
+  using db = new Database(path);
+  insert(db, "a");
+  expect(namesIn(db)).toEqual(["a"]);
+});
+
+test("C7: write() refuses a file that is not the one that was opened", () => {
+  const dir = newDir();
+  const path = join(dir, "meta.db");
+  using db = new Database(path);
+  renameSync(path, join(dir, "aside"));
+  new Database(join(dir, "fresh"))[Symbol.dispose]();
+  renameSync(join(dir, "fresh"), path);
+  expect(() => insert(db, "a")).toThrow(expect.objectContaining({ code: "failed_precondition" }));
+});
+
 test("C5: write() refuses a directory that is not the one that was opened", () => {
   const dir = newDir();
   const root = join(dir, "root");

@@ -3,8 +3,9 @@ import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
+import { findLogFault } from "./log-file.ts";
 import { migrations, SCHEMA_VERSION } from "./schema.ts";
-import { isBusy, sqliteError } from "./sqlite-error.ts";
+import { isBusy, REPAIR, sqliteError } from "./sqlite-error.ts";
 
 /** A value of a column; integers are always `bigint`. */
 export type Column = string | bigint | number | Uint8Array | null;
@@ -38,7 +39,7 @@ const BUSY_RETRY_MS = 2;
 export class Database implements Disposable {
   readonly path: string;
   readonly #sqlite: Sqlite;
-  readonly #root: { readonly path: string; readonly dev: bigint; readonly ino: bigint };
+  readonly #root: { readonly path: string; readonly dev: bigint; readonly ino: bigint; readonly file: bigint };
   #open = true;
   #hasWritten = false;
   #writing = false;
@@ -47,6 +48,7 @@ export class Database implements Disposable {
   /** Makes the file if need be. `failed_precondition` when another version of the program wrote it. */
   constructor(path: string) {
     this.path = path;
+    refuseForeignLog(path);
     try {
       this.#sqlite = new Sqlite(path, { create: true, strict: true, safeIntegers: true });
       this.#sqlite.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
@@ -59,7 +61,7 @@ export class Database implements Disposable {
     }
     const dir = dirname(path);
     const { dev, ino } = statSync(dir, { bigint: true });
-    this.#root = { path: dir, dev, ino };
+    this.#root = { path: dir, dev, ino, file: inodeOf(path) };
   }
 
   /** Whether a transaction of this process has changed anything. */
@@ -179,7 +181,10 @@ export class Database implements Disposable {
   /** A root that was mounted over, or moved, while it was open would be written where nobody looks for it. */
   #checkRoot(): void {
     const now = statSync(this.#root.path, { bigint: true, throwIfNoEntry: false });
-    if (now !== undefined && now.dev === this.#root.dev && now.ino === this.#root.ino) return;
+    if (now !== undefined && now.dev === this.#root.dev && now.ino === this.#root.ino) {
+      if (inodeOf(this.path) === this.#root.file) return;
+      throw replaced(this.path);
+    }
     throw new ContainerdError({
       code: "failed_precondition",
       what: "cannot write to the store",
@@ -251,6 +256,27 @@ export class Database implements Disposable {
 }
 
 type Nested<T> = { readonly kind: "done"; readonly value: T } | { readonly kind: "failed"; readonly error: unknown };
+
+function inodeOf(path: string): bigint {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
+}
+
+/** A database that was rebuilt meanwhile: nobody would read what is written to the old file. */
+function replaced(path: string): ContainerdError {
+  return new ContainerdError({
+    code: "failed_precondition",
+    what: "cannot write database",
+    where: { path },
+    why: "the file is not the one that was opened: it was repaired, or restored",
+    fix: "run the command again",
+  });
+}
+
+function refuseForeignLog(path: string): void {
+  const why = findLogFault(path);
+  if (why === undefined) return;
+  throw new ContainerdError({ code: "data_loss", what: "cannot open database", where: { path }, why, fix: REPAIR });
+}
 
 function newer(path: string, version: number): ContainerdError {
   return new ContainerdError({

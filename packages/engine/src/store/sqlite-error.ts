@@ -1,6 +1,10 @@
 import { SQLiteError } from "bun:sqlite";
 import { ContainerdError, type ErrorCode } from "@ctr/api";
 
+/** What to do about a damaged database. */
+export const REPAIR =
+  "look at the damage with `ctr content verify`, and save what can be read with `ctr content verify --repair`";
+
 /** SQLite's primary result codes, the low byte of every code it gives; https://sqlite.org/rescode.html */
 const codes: Readonly<Record<number, readonly [code: ErrorCode, fix?: string]>> = {
   3: ["permission_denied"],
@@ -11,16 +15,10 @@ const codes: Readonly<Record<number, readonly [code: ErrorCode, fix?: string]>> 
     "make the root directory writable, or name another one with --address embedded:///some/root",
   ],
   10: ["data_loss", "the disk failed; look at the kernel's log"],
-  11: [
-    "data_loss",
-    "the database is damaged: restore meta.db from a backup, or use another root with --address embedded:///some/root",
-  ],
+  11: ["data_loss", REPAIR],
   13: ["resource_exhausted", "make room on the disk"],
   14: ["permission_denied", "the root directory must exist and be writable"],
-  26: [
-    "data_loss",
-    "the file is no database: restore meta.db from a backup, or use another root with --address embedded:///some/root",
-  ],
+  26: ["data_loss", REPAIR],
 };
 
 /** Everything a use of the database may throw, as the one error class; errors of ours pass. */

@@ -65,7 +65,8 @@ export function defaultRoot(): string {
   return join(process.env["XDG_DATA_HOME"] || join(homeDir(), ".local/share"), "ctr");
 }
 
-function defaultStateParent(): string {
+/** The directory that the state directories of all of a user's stores are in. */
+export function defaultStateParent(): string {
   const uid = process.getuid?.() ?? 0;
   if (uid === 0) return "/run/ctr";
   const runtimeDir = process.env["XDG_RUNTIME_DIR"];
@@ -84,7 +85,8 @@ function homeDir(): string {
   });
 }
 
-function claimRoot(root: string): void {
+/** Makes the root if need be; refuses one that is another user's, or a containerd's. */
+export function claimRoot(root: string): void {
   if (existsSync(join(root, FOREIGN))) {
     const fix = "name another directory with --address embedded:///some/root";
     throw new ContainerdError({

@@ -3,7 +3,7 @@ import type { Client } from "@ctr/client";
 import { type ContentInfo, type Digest, digestAlgorithm, openDigester, parseDigest, parseReference } from "@ctr/oci";
 import type { Resolver } from "@ctr/registry";
 import { defineCommand } from "../../command.ts";
-import { openRepair } from "../../connect.ts";
+import { loadDatabaseRepair, openRepair } from "../../connect.ts";
 import { ExitError, messageOf } from "../../errors.ts";
 import { resolverOf } from "../../registry-options.ts";
 import type { verify } from "../../table/content.ts";
@@ -13,11 +13,14 @@ const SOURCE_LABEL = "containerd.io/distribution.source.";
 /** Without the media type a blob's own endpoint is asked, then the manifests'. */
 const MEDIA_TYPES = ["application/octet-stream", "application/vnd.oci.image.manifest.v1+json"];
 
+type Context = Parameters<ReturnType<typeof defineCommand<typeof verify>>["run"]>[0];
+
 /** `ctr content verify [DIGEST…]`: reads every blob and compares its digest; `--repair` fetches the damaged ones anew. */
 export const verifyCommand = defineCommand<typeof verify>({
   async run(context) {
     const { args, flags, globals, stdout, connect, signal } = context;
     const wanted = args.map(parseDigest);
+    await checkDatabase(context);
     const repair = flags.repair ? await openRepair(globals) : undefined;
     await using _repair = repair;
     const resolver = flags.repair ? await resolverOf(flags, context) : undefined;
@@ -48,6 +51,23 @@ export const verifyCommand = defineCommand<typeof verify>({
     if (left > 0) throw new ExitError(damagedHint(flags.repair), 1);
   },
 });
+
+/** Nothing can be said of blobs while the database that lists them is damaged. */
+async function checkDatabase({ flags, globals, stdout }: Context): Promise<void> {
+  const repair = await loadDatabaseRepair(globals);
+  const diagnosis = repair?.diagnose();
+  if (repair === undefined || diagnosis === undefined || diagnosis.faults.length === 0) return;
+  const { path, faults, strayBlobs, straySnapshots } = diagnosis;
+  for (const fault of faults) await stdout.write(`${path}: ${fault}\n`);
+  await stdout.write(
+    `${strayBlobs.length} blobs and ${straySnapshots.length} snapshots are on disk without a readable row\n`,
+  );
+  if (!flags.repair) throw new ExitError(`ctr: ${path} is damaged\nhint: save what can be read with --repair`, 1);
+  const { rows, blobs, tasks, aside } = await repair.rebuild();
+  await stdout.write(
+    `${path}: rebuilt from ${rows} rows, ${blobs} blobs and ${tasks} tasks; the old file is ${aside}\n`,
+  );
+}
 
 function damagedHint(repaired: boolean): string {
   return repaired

@@ -1,0 +1,28 @@
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+
+/** https://sqlite.org/fileformat2.html#the_wal_header: the last bit says in which order checksums are computed. */
+const MAGIC = 0x377f0682;
+
+/**
+ * What is wrong with the write-ahead log of a database. SQLite passes over one that does not begin as a log does, and
+ * with it over all that was written last, and says nothing. One of zeros lost its power before it was worth anything.
+ */
+export function findLogFault(path: string): string | undefined {
+  const log = `${path}-wal`;
+  if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) === 0) return undefined;
+  const header = firstBytes(log, 4);
+  const magic = header.byteLength < 4 ? 0 : header.readUInt32BE(0);
+  const known = magic === 0 || magic === MAGIC || magic === MAGIC + 1;
+  return known ? undefined : `${log} is no write-ahead log: what was written last is lost`;
+}
+
+/** The first bytes of a file: fewer than `length` when it has no more. */
+function firstBytes(path: string, length: number): Buffer {
+  const fd = openSync(path, "r");
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
