@@ -44,6 +44,8 @@ busybox busybox-static
 skopeo skopeo
 strace strace
 tmux tmux
+zsh zsh
+fish fish
 ps procps
 mkfs.ext4 e2fsprogs
 script bsdutils

@@ -27,7 +27,8 @@ tests() { # title, bun test arguments…
   shift
   log=$(mktemp)
   echo "== $title"
-  "$bun" test "$@" >"$log" 2>&1 || code=$?
+  # CTR_E2E_RECORD=directory: what `npm run parity` reads.
+  "$bun" test ${CTR_E2E_RECORD:+--preload ./e2e/support/record.ts} "$@" >"$log" 2>&1 || code=$?
   ok=$(awk '/^ *[0-9]+ pass$/ {n = $1} END {print n + 0}' "$log")
   bad=$(awk '/^ *[0-9]+ fail$/ {n = $1} END {print n + 0}' "$log")
   skipped=$((skipped + $(awk '/^ *[0-9]+ skip$/ {n = $1} END {print n + 0}' "$log")))
@@ -48,6 +49,7 @@ bash scripts/setup.sh test || { failed=1; finish; }
 step "format and lint" node_modules/.bin/biome check --error-on-warnings .
 step "types" node_modules/.bin/tsc --noEmit -p tsconfig.json
 step "generated code is up to date" bash scripts/generate.sh check
+step "pages of the commands are up to date" "$bun" scripts/docs.ts check
 step "build" bash scripts/build.sh || finish
 step "test build, with failpoints" bash scripts/build.sh failpoints || finish
 

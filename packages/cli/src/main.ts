@@ -1,7 +1,8 @@
 import { camelCase } from "./camel-case.ts";
 import type { CommandContext, Entry, Globals } from "./command.ts";
 import type { FlagSpecs } from "./flag.ts";
-import { type Environment, type ParsedFlags, parseFlags, UsageError } from "./flags.ts";
+import { type Environment, type ParsedFlags, UsageError } from "./flags.ts";
+import { globalsOf, readGlobals } from "./globals.ts";
 import { completionWords, type Resolution, resolveCommand } from "./resolve.ts";
 import { openSession } from "./session.ts";
 import { type Input, type Output, openInput, openOutput, ReaderGone } from "./streams.ts";
@@ -33,12 +34,17 @@ export async function runCtr(words: readonly string[], around: Surroundings): Pr
 }
 
 async function dispatch(words: readonly string[], around: Surroundings): Promise<number> {
+  if (words[0] === "__complete") {
+    const { complete } = await import("./completion/complete.ts");
+    await around.stdout.write(await complete(words.slice(1), around.env));
+    return 0;
+  }
   if (words.at(-1) === "--generate-bash-completion") {
     const found = await completionWords(commandTable(), words.slice(0, -1));
     await around.stdout.write(found.map((word) => `${word}\n`).join(""));
     return 0;
   }
-  const global = readGlobals(words, around.env);
+  const global = globalsOrMisuse(words, around.env);
   if (global instanceof UsageError) return misuse(global, await helpText(undefined, []), around);
   if (global.values["version"] === true) {
     await around.stdout.write(`ctr ${PACKAGE} ${VERSION}\n`);
@@ -69,34 +75,13 @@ async function perform(resolution: Resolution, global: ParsedFlags, around: Surr
   }
 }
 
-function readGlobals(words: readonly string[], env: Environment): ParsedFlags | UsageError {
+function globalsOrMisuse(words: readonly string[], env: Environment): ParsedFlags | UsageError {
   try {
-    return parseFlags({ ...globalFlags, version: versionFlag }, words, { env, stopAt: "first" });
+    return readGlobals(words, env);
   } catch (error) {
     if (error instanceof UsageError) return error;
     throw error;
   }
-}
-
-const versionFlag = { ...globalFlags.debug, summary: "print the version", aliases: ["v"] };
-
-function globalsOf({ values, given }: ParsedFlags): Globals {
-  // parseFlags filled these from globalFlags, whose kinds are those of Globals.
-  const flags = values as unknown as {
-    readonly debug: boolean;
-    readonly address: string;
-    readonly namespace: string;
-    readonly timeout: bigint;
-    readonly "connect-timeout": bigint;
-  };
-  return {
-    debug: flags.debug,
-    address: flags.address,
-    addressGiven: given.has("address"),
-    namespace: flags.namespace,
-    timeout: flags.timeout,
-    connectTimeout: flags["connect-timeout"],
-  };
 }
 
 async function runCommand(

@@ -25,7 +25,7 @@ function describeAll(entries: readonly Entry[], above: readonly string[] = []): 
 }
 
 /** Commands the Go tool does not have. */
-const own = new Set(["serve", "content verify"]);
+const own = new Set(["serve", "completion", "content verify"]);
 const table = await loadTable();
 const ours = describeAll(table).filter(({ path }) => !own.has(path.join(" ")));
 const theirs = new Map(reference.commands.map((command) => [command.path.join(" "), command]));

@@ -16,16 +16,17 @@ export function commandTable(): readonly Heading[] {
     groupOf(words.images, () => import("./table/images.ts")),
     groupOf(words.leases, () => import("./table/leases.ts")),
     groupOf(words.namespaces, () => import("./table/namespaces.ts")),
+    groupOf(words.pprof, () => import("./table/pprof.ts")),
     { words: words.run, load: async () => (await import("./table/run.ts")).runEntry },
     groupOf(words.snapshots, () => import("./table/snapshots.ts")),
     groupOf(words.tasks, () => import("./table/tasks.ts")),
     { words: words.install, load: async () => (await import("./table/top-level.ts")).installEntry },
     groupOf(words.oci, () => import("./table/oci.ts")),
-    { words: words.serve, load: async () => (await import("./table/top-level.ts")).serveEntry },
     { words: words.info, load: async () => (await import("./table/top-level.ts")).infoEntry },
     groupOf(words.deprecations, () => import("./table/deprecations.ts")),
     groupOf(words.shim, () => import("./table/shim.ts")),
-    groupOf(words.pprof, () => import("./table/pprof.ts")),
+    { words: words.serve, load: async () => (await import("./table/top-level.ts")).serveEntry },
+    { words: words.completion, load: async () => (await import("./table/completion.ts")).completionEntry },
   ];
 }
 

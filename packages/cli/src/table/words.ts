@@ -23,5 +23,6 @@ export const words = {
   },
   install: { name: "install", summary: "Unpack an image's programs onto this machine", aliases: [] },
   pprof: { name: "pprof", summary: "Profiles of the daemon", aliases: [] },
+  completion: { name: "completion", summary: "Print a script that completes ctr's words in a shell", aliases: [] },
   shim: { name: "shim", summary: "Talk to a shim without its daemon", aliases: [] },
 } as const satisfies Readonly<Record<string, Words>>;

@@ -1,0 +1,2 @@
+/** Rows of the parity report that the test machines cannot fill, and why. */
+export const whyNot: Readonly<Record<string, string>> = {};
