@@ -3,6 +3,7 @@ import { encodeAny, type protobufAny, services } from "@ctr/api";
 import { Client } from "@ctr/client";
 import { hostPlatform } from "@ctr/oci";
 import { createClient } from "@ctr/rpc";
+import { receiveBytes, sendBytes } from "../../packages/client/src/streams.ts";
 import { busyboxLayout, type Layout, nginxLayout, pushLayout } from "../support/images.ts";
 import { type PrivateRegistry, startRegistry } from "../support/registry.ts";
 import { codeOf, describeContract, gather, inNamespace } from "./subjects.ts";
@@ -159,6 +160,40 @@ describeContract("transfer and streaming", (stage) => {
     expect([await client.images.list(), await client.leases.list()]).toEqual([[], []]);
   });
 
+  test("what is imported from a stream to an export stream comes back as it is", async () => {
+    const client = open();
+    await using source = await client.streams.open("in");
+    await using target = await client.streams.open("out");
+    const bytes = new Uint8Array(3_000_000).map((_byte, index) => index % 251);
+    const done = client.transfer.run(
+      encodeAny("containerd.types.transfer.ImageImportStream", { stream: source.id }),
+      encodeAny("containerd.types.transfer.ImageExportStream", { stream: target.id }),
+    );
+    const sending = sendBytes(source, split(bytes, 70_000));
+    const echoed = await gather(receiveBytes(target));
+    await Promise.all([sending, done]);
+    expect(Buffer.compare(Buffer.concat(echoed), bytes)).toBe(0);
+  });
+
+  test("an export that fails ends its stream, so that who reads to the end is not left waiting", async () => {
+    const client = open();
+    await client.transfer.pull(nginx(), { name: "a:1", platforms: [platform] });
+    const index = JSON.parse(Buffer.from(await read(client, layout.target.digest)).toString());
+    const missing = index.manifests.find(
+      (each: { platform: { architecture: string } }) => each.platform.architecture !== platform.architecture,
+    );
+    expect(await codeOf(client.content.info(missing.digest))).toBe("not_found");
+    await using target = await client.streams.open("out");
+    const failing = codeOf(
+      client.transfer.run(
+        encodeAny("containerd.types.transfer.ImageStore", { extraReferences: [{ name: "a:1" }] }),
+        encodeAny("containerd.types.transfer.ImageExportStream", { stream: target.id, allPlatforms: true }),
+      ),
+    );
+    await gather(receiveBytes(target));
+    expect(await failing).toBe("not_found");
+  });
+
   test("what cannot be transferred to what", async () => {
     const client = open();
     const reference = { reference: "r.example/a:1" };
@@ -168,6 +203,10 @@ describeContract("transfer and streaming", (stage) => {
     expect(await codeOf(client.transfer.run({ typeUrl: "x", value: new Uint8Array() }, to))).toBe("invalid_argument");
   });
 });
+
+async function* split(bytes: Uint8Array, size: number) {
+  for (let at = 0; at < bytes.byteLength; at += size) yield bytes.subarray(at, at + size);
+}
 
 async function read(client: Client, digest: string): Promise<Uint8Array> {
   const content = createClient(await services.content(), client.channel);

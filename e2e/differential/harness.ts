@@ -67,7 +67,7 @@ export class Pair {
     );
   }
 
-  /** Prepares both namespaces with the Go tool, which must succeed. */
+  /** Prepares both namespaces with the Go tool, which must succeed; the garbage of it, such as an archive's index, is gone. */
   async prepare(...commands: readonly (readonly string[])[]): Promise<void> {
     for (const argv of commands) {
       for (const namespace of [goNamespace, ourNamespace]) {
@@ -75,6 +75,7 @@ export class Pair {
         if (outcome.code !== 0) throw new Error(`ctr -n ${namespace} ${argv.join(" ")}: ${outcome.stderr}`);
       }
     }
+    await this.#collect();
   }
 
   /** What the daemon now holds in both namespaces, as the Go tool tells it, must be the same. */

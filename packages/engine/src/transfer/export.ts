@@ -20,7 +20,11 @@ export async function exportImages(context: TransferContext, images: StoreImages
     skipDockerManifest: to.skipCompatibilityManifest,
     skipNonDistributable: to.skipNonDistributable,
   });
-  await sendBytes(stream, archive);
-  stream.end();
+  try {
+    await sendBytes(stream, archive);
+  } finally {
+    // Also after a failure, of which the call tells: a client may read to the end before it asks for the call.
+    stream.end();
+  }
   progress.whole("Completed export");
 }

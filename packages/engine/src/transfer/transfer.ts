@@ -10,6 +10,9 @@ export async function transfer(
   const source = transferObject(request.source, "source");
   const destination = transferObject(request.destination, "destination");
   if (destination.kind === "store") return await toStore(context, source, destination.images);
+  if (source.kind === "import" && destination.kind === "export") {
+    return await (await import("./echo.ts")).echo(context, source.stream, destination.stream);
+  }
   if (source.kind !== "store") throw noWay(source, destination);
   if (destination.kind === "registry") {
     return await (await import("./push.ts")).push(context, source.images, destination.registry);
