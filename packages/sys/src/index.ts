@@ -23,3 +23,4 @@ export { printable } from "./tree-calls.ts";
 export type { MakeDirectory, TreeDirectory } from "./tree-directories.ts";
 export type { FileTime, TreeKind, TreeStat } from "./tree-stat.ts";
 export type { Xattr } from "./tree-xattr.ts";
+export { listenUnix, MAX_UNIX_PATH_BYTES } from "./unix-listener.ts";

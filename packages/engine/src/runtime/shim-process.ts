@@ -10,6 +10,8 @@ export interface ShimCommand {
   /** Constant for a store. */
   readonly address: string;
   readonly eventsSocket: string;
+  /** Where the shim is to answer, if it is told. */
+  readonly socket: string;
   readonly searchPath: readonly string[];
   readonly signal: AbortSignal;
 }
@@ -34,9 +36,28 @@ shift; exec "$@"`;
 
 /** Runs `<shim> … start` in the bundle with `stdin`, and waits for it; the shim proper is then its child's child. */
 export function runStart(command: ShimCommand, stdin: Uint8Array): Promise<ShimOutput> {
-  const launcher = ["/bin/sh", "-c", LAUNCHER, "sh", String(callerOpenFiles()), ...shimCgroups(), "--"];
-  const argv = [...launcher, command.binary, ...commonFlags(command), "start"];
+  const argv = [...launcher(), command.binary, ...commonFlags(command), "start"];
   return run(argv, command, { stdin, timeoutMs: START_TIMEOUT_MS });
+}
+
+/**
+ * Runs the shim proper, as its `start` would, with a listening socket to answer on. It lives on when this process ends.
+ * Engine reference: 11.2, last paragraphs.
+ */
+export function spawnShim(command: ShimCommand, listener: number): Bun.Subprocess {
+  const { binary, namespace, id, address } = command;
+  const child = Bun.spawn([...launcher(), binary, "-namespace", namespace, "-id", id, "-address", address], {
+    cwd: command.bundle,
+    env: { ...shimEnvironment(command), GOMAXPROCS: "4", OTEL_SERVICE_NAME: `containerd-shim-${id}` },
+    stdio: ["ignore", "ignore", "ignore", listener],
+    detached: true,
+  });
+  child.unref();
+  return child;
+}
+
+function launcher(): readonly string[] {
+  return ["/bin/sh", "-c", LAUNCHER, "sh", String(callerOpenFiles()), ...shimCgroups(), "--"];
 }
 
 /** Runs `<shim> … delete`: the last resort where no shim answers. It kills and removes what is left. */

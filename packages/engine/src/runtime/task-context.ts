@@ -6,7 +6,7 @@ import { readShimBinary } from "./bundle.ts";
 import type { EventsEndpoint } from "./events-endpoint.ts";
 import type { ShimCommand } from "./shim-process.ts";
 import type { Shims } from "./shims.ts";
-import { eventsSocket, shimAddress, type TaskPaths } from "./task-paths.ts";
+import { eventsSocket, shimAddress, shimSocket, type TaskPaths } from "./task-paths.ts";
 import type { TaskContainer } from "./task-runtime.ts";
 
 /** Reads what a task is made from; undefined, or `not_found`, where there is no such container. */
@@ -31,6 +31,7 @@ export function shimCommand(context: TaskContext, paths: TaskPaths, binary: stri
     ...{ binary, namespace, id, bundle, searchPath, signal },
     address: shimAddress(store),
     eventsSocket: eventsSocket(store),
+    socket: shimSocket(store, namespace, id),
   };
 }
 

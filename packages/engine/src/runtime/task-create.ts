@@ -1,6 +1,7 @@
 import { ContainerdError, type mountTypes, type protobufAny } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
 import { bundleExists, makeBundle, writeShimAddress } from "./bundle.ts";
+import { startDirectly } from "./shim-direct.ts";
 import { startShim } from "./shim-start.ts";
 import { buryTask, isShimGone, undoCreate } from "./task-cleanup.ts";
 import { shimCall, shimCommand, type TaskContext } from "./task-context.ts";
@@ -75,7 +76,7 @@ async function launch(
   const endpoint = await context.events();
   const command = shimCommand(context, paths, runtime.binary, signal);
   failpoint("task.row");
-  const address = await startShim(command, runtime.options);
+  const address = (runtime.direct && (await startDirectly(command))) || (await startShim(command, runtime.options));
   failpoint("task.shim");
   writeShimAddress(paths.bundle, address);
   failpoint("task.address");

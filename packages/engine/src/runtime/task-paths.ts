@@ -36,6 +36,12 @@ export function eventsSocket(store: Store): string {
   return join(store.state, "events.sock");
 }
 
+/** Where shims that are started directly answer: short, for the limit on a socket's path. */
+export function shimSocket(store: Store, namespace: string, id: string): string {
+  const name = new Bun.CryptoHasher("sha256").update(`${namespace}/${id}`).digest("hex");
+  return join(store.state, "s", name.slice(0, 32));
+}
+
 /** What shims are told is our address. It tells one store's shims from another's; nobody listens there. */
 export function shimAddress(store: Store): string {
   return join(store.state, "engine.sock");

@@ -15,6 +15,8 @@ export interface TaskRuntime {
   readonly options: protobufAny.Any | undefined;
   /** The same options decoded, where the shim is runc's. */
   readonly runc: runcOptions.Options | undefined;
+  /** Whether nothing is asked of the shim's `start` but to start the shim proper. */
+  readonly direct: boolean;
 }
 
 export interface RuntimeRequest {
@@ -36,7 +38,7 @@ export function resolveRuntime(container: TaskContainer, request: RuntimeRequest
   const name = request.runtimePath || container.runtime;
   const binary = resolveShimBinary(name, request.searchPath);
   const given = isEmpty(request.options) ? container.runtimeOptions : request.options;
-  if (!/\/containerd-shim-runc-v\d$/.test(binary)) return { binary, options: given, runc: undefined };
+  if (!/\/containerd-shim-runc-v\d$/.test(binary)) return { binary, options: given, runc: undefined, direct: false };
   const runc = isEmpty(given) ? runcOptions.Options.fromPartial({}) : decodeAnyAs(given, RUNC_OPTIONS);
   if (runc === undefined) {
     throw new ContainerdError({
@@ -49,8 +51,20 @@ export function resolveRuntime(container: TaskContainer, request: RuntimeRequest
   return {
     binary,
     runc: filled,
+    direct:
+      name === "io.containerd.runc.v2" && runc.shimCgroup === "" && !isGrouped(container) && !wantsCoreScheduling(),
     options: { typeUrl: RUNC_OPTIONS, value: runcOptions.Options.encode(filled).finish() },
   };
+}
+
+/** Whether the spec has one of the annotations by which a shim takes in several containers. */
+function isGrouped({ spec }: TaskContainer): boolean {
+  const text = new TextDecoder().decode(spec?.value);
+  return text.includes("io.containerd.runc.v2.group") || text.includes("io.kubernetes.cri.sandbox-id");
+}
+
+function wantsCoreScheduling(): boolean {
+  return (process.env["SCHED_CORE"] ?? "") !== "";
 }
 
 function isEmpty(any: protobufAny.Any | undefined): boolean {
