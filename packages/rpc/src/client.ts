@@ -11,6 +11,7 @@ import { type ErrorFromStatus, StatusError } from "./status.ts";
 export type ConnectH2cOptions = SocketTarget & {
   /** Ends the attempt to connect; afterwards each call has its own signal. */
   readonly signal: AbortSignal;
+  /** For the connection, and again for the server's first word. */
   readonly connectTimeoutMs?: number;
   /** What failed calls throw; `StatusError` without it. */
   readonly errorFrom?: ErrorFromStatus;
@@ -36,7 +37,22 @@ export async function connectH2c(options: ConnectH2cOptions): Promise<Channel> {
   };
   await connectSocket(options, attach, options);
   if (!connection) throw new Error("the socket opened without a connection");
+  endIfSilent(connection, options);
   return new H2Channel(connection, options);
+}
+
+/**
+ * A hung server's socket still takes connections: the kernel does. The greeting (SETTINGS, RFC 9113 section 3.4) is what
+ * has to come in time; calls do not wait for it.
+ */
+function endIfSilent(connection: H2Connection, options: ConnectH2cOptions): void {
+  const { connectTimeoutMs } = options;
+  if (connectTimeoutMs === undefined) return;
+  const why = `${formatTarget(options)} took the connection, but has said nothing for ${connectTimeoutMs} ms: context deadline exceeded`;
+  const timer = setTimeout(() => {
+    if (!connection.heard) connection.destroy(why);
+  }, connectTimeoutMs);
+  timer.unref();
 }
 
 class H2Channel implements Channel {

@@ -55,6 +55,7 @@ export class H2Connection implements SocketEvents, StreamHost {
   #closing: string | undefined;
   #dying = false;
   #closed = false;
+  #heard = false;
 
   constructor(socket: ByteSocket, options: H2ConnectionOptions) {
     this.#socket = socket;
@@ -76,6 +77,11 @@ export class H2Connection implements SocketEvents, StreamHost {
   /** Why a new stream would fail at once; undefined while streams may be opened. */
   get closing(): string | undefined {
     return this.#closing;
+  }
+
+  /** Whether the peer has ever said anything. */
+  get heard(): boolean {
+    return this.#heard;
   }
 
   /** Streams in progress, those waiting for the peer's limit included. */
@@ -122,6 +128,7 @@ export class H2Connection implements SocketEvents, StreamHost {
 
   data(chunk: Uint8Array): void {
     if (this.#closed) return;
+    this.#heard = true;
     this.#watchdog?.heard();
     try {
       const rest = this.#prefaceLeft > 0 ? this.#checkPreface(chunk) : chunk;
