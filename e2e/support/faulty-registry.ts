@@ -50,7 +50,13 @@ export async function startFaultyRegistry(answer: Answer): Promise<FaultyRegistr
 function requestOf(incoming: IncomingMessage): Request {
   const headers = Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)]);
   const url = new URL(incoming.url ?? "/", "http://registry.invalid");
-  return new Request(url.href, { method: incoming.method ?? "GET", headers });
+  const { method = "GET" } = incoming;
+  // An answer that has no use for the body leaves it unread.
+  const text = { [Symbol.asyncIterator]: () => incoming[Symbol.asyncIterator]() };
+  return new Request(
+    url.href,
+    method === "GET" || method === "HEAD" ? { method, headers } : { method, headers, body: text },
+  );
 }
 
 async function reply(response: ServerResponse, answering: Answered | Promise<Answered>): Promise<void> {
