@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { referenceCommands } from "../parity/reference.ts";
 import { asGoWouldWrite, type Spec } from "./deliberate.ts";
 import { busybox, nginx, sharedArena } from "./setup.ts";
 
@@ -95,6 +96,27 @@ test.each(flags.map((words) => [words.join(" ") || "no flag", words] as const))(
   }
 });
 
+/** Those that `containers create` of 1.6 has, too. */
+const known = referenceCommands.find(({ name }) => name === "containers create")?.flags ?? [];
+const isCreateFlag = (word: string) =>
+  known.some(({ name, since }) => since === "1.6" && name === word.replace(/^--|=.*/g, ""));
+const createFlags = flags.filter((words) => words.filter((word) => word.startsWith("--")).every(isCreateFlag));
+
+test.each(createFlags.map((words) => [words.join(" ") || "no flag", words] as const))(
+  "containers create %s",
+  async (_title, words) => {
+    const { pair, dir } = arena.now;
+    const id = `f${next++}`;
+    const filled = words.map((word) => word.replaceAll("$DIR", dir));
+    try {
+      await pair.step({ argv: ["containers", "create", ...filled, busybox, id, "sleep", "1000"] });
+      await sameContainer(id);
+    } finally {
+      await endBoth(id);
+    }
+  },
+);
+
 test("run --config takes the file's spec", async () => {
   const { pair, dir } = arena.now;
   const spec = JSON.parse((await pair.go(["oci", "spec"], "default")).stdout);
@@ -109,11 +131,14 @@ test("run --config takes the file's spec", async () => {
   await endBoth("conf1");
 });
 
-test("run --rootfs takes a directory", async () => {
+test("run and containers create --rootfs take a directory", async () => {
   const { pair, dir } = arena.now;
   const rootfs = join(dir, "rootfs");
   await mkdir(rootfs, { recursive: true });
   await pair.step({ argv: ["run", "-d", "--null-io", "--rootfs", rootfs, "rootfs1", "sleep", "1"] });
+  await sameContainer("rootfs1");
+  await endBoth("rootfs1");
+  await pair.step({ argv: ["containers", "create", "--rootfs", rootfs, "rootfs1", "sleep", "1"] });
   await sameContainer("rootfs1");
   await endBoth("rootfs1");
 });

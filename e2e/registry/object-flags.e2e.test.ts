@@ -66,11 +66,15 @@ const commands: readonly (readonly [string, (repository: string) => Promise<read
   ["content fetch", async (repository) => [`${repository}:1`]],
   ["content fetch-object", async (repository) => [`${repository}:1`]],
   ["content fetch-blob", async (repository) => [repository, (await busyboxConfig()).digest]],
+  ["images pull", async (repository) => [`${repository}:1`]],
+  ["images push", async (repository) => [`${repository}-new:1`, "local:1"]],
   [
     "content push-object",
     async (repository) => [`${repository}-new:1`, (await busyboxConfig()).digest, (await busyboxConfig()).mediaType],
   ],
 ];
+
+const toPush = ["content push-object", "images push"];
 
 async function busyboxConfig(): Promise<{ readonly digest: string; readonly mediaType: string }> {
   return JSON.parse((await readBlob(layout, layout.target.digest)).toString()).config;
@@ -89,14 +93,14 @@ describe.each(commands)("%s", (command, operands) => {
       "-a",
       daemon.address,
       "-n",
-      command.endsWith("push-object") ? "default" : namespace,
+      toPush.includes(command) ? "default" : namespace,
     ];
     const words = [...command.split(" "), ...flags, ...(await operands(repository))];
     return await run([ourCtr, ...globals, ...words], { env: { ...bare, ...env } });
   };
   /** A repository that is pushed to must be another for each push. */
   const at = (host: string) =>
-    command.endsWith("push-object") ? `${host}/${command.replaceAll(/\W/g, "")}${turn}/busybox` : `${host}/lib/busybox`;
+    toPush.includes(command) ? `${host}/${command.replaceAll(/\W/g, "")}${turn}/busybox` : `${host}/lib/busybox`;
 
   test("--plain-http and --user: no TLS is tried, and the password is the registry's", async () => {
     expect(await ask(["--plain-http", "--user", "me:se:cret"], at(guarded.host))).toMatchObject(succeeds);
@@ -171,7 +175,7 @@ describe.each(commands)("%s", (command, operands) => {
       }),
     );
     const outcome = await ask(["--plain-http", "--refresh", "for-the-token"], `${registry.host}/lib/busybox`);
-    expect(outcome.code).toBe(command.endsWith("push-object") ? 1 : 0);
+    expect(outcome.code).toBe(toPush.includes(command) ? 1 : 0);
     expect(seen.length).toBeGreaterThan(0);
     for (const form of seen) {
       expect(form).toContain("grant_type=refresh_token");
