@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { claims } from "../e2e/parity/claims.ts";
 import { whyNot } from "../e2e/parity/why-not.ts";
@@ -15,7 +15,7 @@ async function main(): Promise<void> {
   const folder = process.env["CTR_E2E_RECORD"];
   if (!folder) throw new Error("CTR_E2E_RECORD names no directory of records");
   const runs = await readRuns(folder);
-  const faults = await faultsOf(runs);
+  const faults = faultsOf(runs);
   if (faults.length > 0) {
     process.stderr.write(`${faults.join("\n")}\n`);
     process.exitCode = 1;
@@ -23,18 +23,13 @@ async function main(): Promise<void> {
   await writeFile(resolve(root, "docs/cli/parity.md"), reportOf(runs, claims, whyNot));
 }
 
-/** Claims of tests that are not there, or that ran without the flag. */
-async function faultsOf(runs: readonly Run[]): Promise<readonly string[]> {
-  const faults = claims.map(async (claim) => {
-    const source = await readFile(resolve(root, "e2e", claim.file), "utf8").catch(() => "");
-    if (!source.includes(claim.test.replaceAll('"', '\\"')) && !source.includes(claim.test)) {
-      return [`${claim.file} has no test ${JSON.stringify(claim.test)}`];
-    }
+/** Claims of tests that did not run with the flag. */
+function faultsOf(runs: readonly Run[]): readonly string[] {
+  return claims.flatMap((claim) => {
     const given = new Set(runs.filter((run) => isOf(run, claim)).flatMap(({ flags }) => [...flags]));
     const idle = claim.flags.filter((flag) => !given.has(flag));
     return idle.map((flag) => `${claim.file}: ${JSON.stringify(claim.test)} did not run with ${flag}`);
   });
-  return (await Promise.all(faults)).flat();
 }
 
 await main();

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ourCtr } from "../support/binaries.ts";
-import { startFaultyRegistry } from "../support/faulty-registry.ts";
-import { sha256 } from "../support/images.ts";
+import { layoutAnswer, startFaultyRegistry } from "../support/faulty-registry.ts";
+import { nginxLayout, sha256 } from "../support/images.ts";
 import { run } from "../support/process.ts";
 import { busybox, sharedBench } from "./setup.ts";
 
@@ -66,6 +66,20 @@ test("content fetch-blob --media-type: a manifest is asked for at the manifests'
   const ours = (...words: readonly string[]) => run([ourCtr, ...fetch.slice(0, 3), ...words, ...fetch.slice(3)]);
   const type = "application/vnd.oci.image.manifest.v1+json";
   expect(await ours("--media-type", type)).toEqual({ code: 0, stdout: body, stderr: "" });
+});
+
+test("content fetch --skip-metadata: what describes other platforms stays away, though all of it was asked for", async () => {
+  const layout = await nginxLayout();
+  await using registry = await startFaultyRegistry(layoutAnswer(layout, "lib/nginx", "1"));
+  const count = async (...words: readonly string[]) => {
+    const globals = ["-a", bench.now.daemon.address, "-n", `meta-${words.length}`];
+    const fetch = ["content", "fetch", "--plain-http", ...words, `${registry.host}/lib/nginx:1`];
+    expect(await run([ourCtr, ...globals, ...fetch])).toMatchObject({ code: 0, stderr: "" });
+    return lines((await run([ourCtr, ...globals, "content", "ls", "-q"])).stdout).length;
+  };
+  // An index, manifest and configuration of each of seven platforms, layers of one.
+  expect(await count("--all-metadata")).toBe(1 + 7 * 2 + 3);
+  expect(await count("--all-metadata", "--skip-metadata")).toBe(1 + 2 + 3);
 });
 
 test("namespaces remove --cgroup: the cgroup of its name goes with it", async () => {

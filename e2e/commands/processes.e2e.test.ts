@@ -89,6 +89,25 @@ test("containers create --runc-binary, --runc-root, --runc-systemd-cgroup: which
   expect(alone.stderr).toStartWith("ctr: option --runc-systemd-cgroup requires --cgroup to be set");
 });
 
+test("containers create --hostname and --user: who and where the process will be", async () => {
+  const { line } = bench.now;
+  await line([
+    "containers",
+    "create",
+    "--hostname",
+    "h1",
+    "--user",
+    "7:8",
+    busybox,
+    "hu",
+    "sh",
+    "-c",
+    "hostname; id -u; id -g",
+  ]);
+  expect(await line(["tasks", "start", "hu"])).toBe("h1\n7\n8\n");
+  await line(["containers", "rm", "hu"]);
+});
+
 test("tasks exec --fifo-dir: the exec's FIFOs are made there and go with it", async () => {
   const { command, line } = bench.now;
   const fifos = join(bench.now.daemon.dir, "exec-fifos");

@@ -104,14 +104,18 @@ test("images pull of what is new, and again: done, then exists", async () => {
   await arena.now.pair.prepare(["images", "rm", "--sync", ref]);
 });
 
-test.each([[["lib/nginx:1"]], [["--all-platforms", "lib/nginx:1"]], [["--label", "a=b", "lib/busybox:1"]]])(
-  "content fetch %j: as a pull, without unpacking",
-  async (words) => {
-    const ref = `${registry.host}/${words.at(-1)}`;
-    await samePull(["content", "fetch", "--plain-http", ...words.slice(0, -1), ref]);
-    await arena.now.pair.prepare(["images", "rm", "--sync", ref]);
-  },
-);
+test.each([
+  [["lib/nginx:1"]],
+  [["--all-platforms", "lib/nginx:1"]],
+  [["--platform", "linux/arm64", "lib/nginx:1"]],
+  [["--all-metadata", "lib/nginx:1"]],
+  [["--metadata-only", "lib/nginx:1"]],
+  [["--label", "a=b", "lib/busybox:1"]],
+])("content fetch %j: as a pull, without unpacking", async (words) => {
+  const ref = `${registry.host}/${words.at(-1)}`;
+  await samePull(["content", "fetch", "--plain-http", ...words.slice(0, -1), ref]);
+  await arena.now.pair.prepare(["images", "rm", "--sync", ref]);
+});
 
 test("images pull: what cannot be pulled", async () => {
   const { pair } = arena.now;

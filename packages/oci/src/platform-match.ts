@@ -10,6 +10,9 @@ export interface PlatformMatcher {
 /** Everything fits, nothing better than another. */
 export const allPlatforms: PlatformMatcher = { matches: () => true, compare: () => 0 };
 
+/** Nothing fits: of an image only what describes it is wanted. */
+export const noPlatforms: PlatformMatcher = { matches: () => false, compare: () => 0 };
+
 /** `platform` and what runs on it, best first: amd64 also runs 386 and lower levels, arm64 also arm. */
 export function onlyPlatform(platform: Platform): PlatformMatcher {
   return orderedPlatforms(runnableOn(normalizePlatform(platform)));

@@ -1,3 +1,4 @@
+import { noPlatforms } from "@ctr/oci";
 import { defineCommand } from "../../command.ts";
 import { parseLabels } from "../../labels.ts";
 import { choosePlatforms } from "../../platform-choice.ts";
@@ -17,9 +18,9 @@ export const fetchCommand = defineCommand<typeof fetch>({
     const options = {
       signal: interrupt.signal,
       resolver,
-      matcher: choosePlatforms(flags).matcher,
+      matcher: flags.metadataOnly ? noPlatforms : choosePlatforms(flags).matcher,
       labels: parseLabels(flags.label),
-      allMetadata: flags.allMetadata && !flags.skipMetadata,
+      allMetadata: flags.metadataOnly || (flags.allMetadata && !flags.skipMetadata),
       unpack: false,
     };
     if (globals.debug) {
