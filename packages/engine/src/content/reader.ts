@@ -1,11 +1,13 @@
-import { closeSync, fstatSync, openSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ContainerdError } from "@ctr/api";
 import type { BlobReader, ByteRange, Digest } from "@ctr/oci";
 import { diskError, hasErrno } from "../store/disk-error.ts";
 
 /** Bytes read at a time. */
 const CHUNK_BYTES = 1024 * 1024;
+
+/** What is read at once and without a thread: a manifest or a configuration, which lists of images read by the hundred. */
+const SMALL_BYTES = 64 * 1024;
 
 /** Opens the bytes of a blob. `data_loss` when the record is there and the file is not. */
 export function openBlob(path: string, digest: Digest): BlobReader {
@@ -16,7 +18,11 @@ export function openBlob(path: string, digest: Digest): BlobReader {
     stream(range, { signal }) {
       if (fd === undefined)
         throw new ContainerdError({ code: "internal", what: "a closed blob was read", where: { digest } });
-      return readRange(path, clamp(range, size), signal);
+      const { start, end } = clamp(range, size);
+      signal.throwIfAborted();
+      return end - start <= SMALL_BYTES
+        ? once(readSmall(fd, { path, start, end }))
+        : readRange(path, { start, end }, signal);
     },
     async [Symbol.asyncDispose]() {
       if (fd !== undefined) closeSync(fd);
@@ -41,25 +47,44 @@ function openFile(path: string, digest: Digest): number {
   }
 }
 
-function clamp(range: ByteRange, size: bigint): { readonly start: number; readonly end: number } {
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+function clamp(range: ByteRange, size: bigint): Range {
   const end = range.length === 0n || range.offset + range.length > size ? size : range.offset + range.length;
   return { start: Number(range.offset), end: Number(end) };
 }
 
-async function* readRange(
-  path: string,
-  { start, end }: { readonly start: number; readonly end: number },
-  signal: AbortSignal,
-): AsyncIterable<Uint8Array> {
+function readSmall(fd: number, { path, start, end }: { readonly path: string } & Range): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(end - start);
+  for (let at = 0; at < bytes.byteLength; ) {
+    const count = readSync(fd, bytes, at, bytes.byteLength - at, start + at);
+    if (count === 0) throw endedEarly(path, start + at, end);
+    at += count;
+  }
+  return bytes;
+}
+
+async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  if (bytes.byteLength > 0) yield bytes;
+}
+
+async function* readRange(path: string, { start, end }: Range, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const { open } = await import("node:fs/promises");
   await using file = await open(path);
   for (let at = start; at < end; ) {
     signal.throwIfAborted();
     // A buffer of its own for each chunk: in process it goes to the caller as it is.
     const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, end - at));
     const { bytesRead } = await file.read(chunk, 0, chunk.byteLength, at);
-    if (bytesRead === 0)
-      throw new ContainerdError({ code: "data_loss", what: "blob ended early", where: { path, at, end } });
+    if (bytesRead === 0) throw endedEarly(path, at, end);
     at += bytesRead;
     yield bytesRead === chunk.byteLength ? chunk : chunk.subarray(0, bytesRead);
   }
+}
+
+function endedEarly(path: string, at: number, end: number): ContainerdError {
+  return new ContainerdError({ code: "data_loss", what: "blob ended early", where: { path, at, end } });
 }
