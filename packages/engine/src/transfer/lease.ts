@@ -18,14 +18,13 @@ export async function underLease<T>(store: Store, scope: Scope, work: (scope: Sc
   const expires = new Date(Number((store.clock.now() + LIFE) / 1_000_000n)).toISOString();
   const wanted = { id: "", labels: { [EXPIRE_LABEL]: expires }, owner: processIdentity() };
   const lease = store.db.write((tx) => createLease(store, tx, namespace, wanted)).id;
-  try {
-    const result = await work({ namespace, lease });
-    release(store, namespace, lease);
-    return result;
-  } catch (error) {
+  const result = await work({ namespace, lease }).catch((error: unknown) => {
     if (!isInterruption(error) || !holdsAnything(store, namespace, lease)) release(store, namespace, lease);
     throw error;
-  }
+  });
+  // Not where the failure of the work is caught: of a lease that is gone, though the disk failed then, nothing is asked.
+  release(store, namespace, lease);
+  return result;
 }
 
 function isInterruption(error: unknown): boolean {
