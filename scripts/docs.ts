@@ -3,9 +3,10 @@ import { resolve } from "node:path";
 import { manPages } from "./docs/man.ts";
 import { markdownPages } from "./docs/markdown.ts";
 import { readProgram } from "./docs/model.ts";
+import { threatModel } from "./docs/threats.ts";
 
 /**
- * Writes `docs/cli` and `docs/man` from the command table. `docs.ts check` writes nothing and fails where the files differ
+ * Writes `docs/cli` and `docs/man` from the command table, and the table of `docs/threat-model.md` from tests and patches. `docs.ts check` writes nothing and fails where the files differ
  * from what it would write.
  */
 const root = resolve(import.meta.dir, "..");
@@ -22,8 +23,14 @@ async function main(): Promise<void> {
     stale.push(...differing.map((name) => `${folder}/${name}`));
     if (process.argv[2] !== "check") await write(resolve(root, folder), pages, differing);
   }
+  const threats = resolve(root, "docs/threat-model.md");
+  const page = await threatModel(root);
+  if (page !== (await readFile(threats, "utf8"))) {
+    stale.push("docs/threat-model.md");
+    if (process.argv[2] !== "check") await writeFile(threats, page);
+  }
   if (process.argv[2] !== "check" || stale.length === 0) return;
-  process.stderr.write(`not as the command table has it, run \`npm run docs\`:\n${stale.join("\n")}\n`);
+  process.stderr.write(`out of date, run \`npm run docs\`:\n${stale.join("\n")}\n`);
   process.exitCode = 1;
 }
 
