@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
+import { hasErrno } from "./disk-error.ts";
 
 /** https://sqlite.org/fileformat2.html#the_wal_header: the last bit says in which order checksums are computed. */
 const MAGIC = 0x377f0682;
@@ -9,18 +10,23 @@ const MAGIC = 0x377f0682;
  */
 export function findLogFault(path: string): string | undefined {
   const log = `${path}-wal`;
-  if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) === 0) return undefined;
   const header = firstBytes(log, 4);
   const magic = header.byteLength < 4 ? 0 : header.readUInt32BE(0);
   const known = magic === 0 || magic === MAGIC || magic === MAGIC + 1;
   return known ? undefined : `${log} is no write-ahead log: what was written last is lost`;
 }
 
-/** The first bytes of a file: fewer than `length` when it has no more. */
+/** The first bytes of a file: fewer than `length` when it has no more. Whoever closes the database last removes it. */
 function firstBytes(path: string, length: number): Buffer {
-  const fd = openSync(path, "r");
+  const bytes = Buffer.alloc(length);
+  let fd: number;
   try {
-    const bytes = Buffer.alloc(length);
+    fd = openSync(path, "r");
+  } catch (error) {
+    if (hasErrno(error, "ENOENT")) return bytes.subarray(0, 0);
+    throw error;
+  }
+  try {
     return bytes.subarray(0, readSync(fd, bytes, 0, length, 0));
   } finally {
     closeSync(fd);
