@@ -7,7 +7,8 @@
 #   id    the requirement; a test whose title holds it as a word has to fail
 #   test  the test file, or several
 #   only  optional: which titles to run, a regular expression; the id unless it is given
-#   build optional: `ctr` builds the executable of the copy first, for tests that start it
+#   build optional: `ctr` builds the executable of the copy first, for tests that start it; `failpoints` the one whose
+#         processes can be told where to die
 set -uo pipefail
 cd "$(dirname "$0")/.."
 repo=$PWD
@@ -38,11 +39,13 @@ header() { # patch, word
   sed -n '/^--- /q; s/^'"$2"': *//p' "$1" | head -n 1
 }
 
-build() {
+build() { # ctr or failpoints
+  local out=dist/ctr failpoints=false
+  [ "$1" = ctr ] || out=dist/ctr-failpoints failpoints=true
   node_modules/.bin/bun build --compile --minify --bytecode --format=esm --splitting \
     --no-compile-autoload-bunfig --no-compile-autoload-dotenv \
-    --define 'CTR_REVISION=""' --define CTR_FAILPOINTS=false \
-    packages/cli/src/main.ts packages/engine/src/diff/apply-worker.ts --outfile dist/ctr
+    --define 'CTR_REVISION=""' --define "CTR_FAILPOINTS=$failpoints" \
+    packages/cli/src/main.ts packages/engine/src/diff/apply-worker.ts --outfile "$out"
 }
 
 # Runs the named tests in the copy; the log is left in $copy/log.
@@ -52,7 +55,7 @@ run_tests() { # patch
   read -ra tests <<<"$(header "$1" test)"
   (
     cd "$copy" || exit
-    if [ "$(header "$1" build)" = ctr ]; then build || exit; fi
+    if [ -n "$(header "$1" build)" ]; then build "$(header "$1" build)" || exit; fi
     CTR_BIN=$copy/dist/ctr timeout --kill-after=10 "$limit_seconds" "$bun" test --timeout 120000 -t "${only:-\\b$id\\b}" "${tests[@]/#/./}"
   ) >"$copy/log" 2>&1
 }
