@@ -2,18 +2,18 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { ourCtr } from "../support/binaries.ts";
 import { type PrivateContainerd, unmountBelow } from "../support/containerd.ts";
+import { type PrivateDockerd, startDockerd } from "../support/dockerd.ts";
 import { startServe } from "../support/engine.ts";
 import { archiveOf, busyboxLayout } from "../support/images.ts";
-import { mustRun, run, waitForLine } from "../support/process.ts";
+import { mustRun, run } from "../support/process.ts";
 
 /** Debian's dockerd with `ctr serve` for its containerd, as the tutorial's last chapter has it. */
 let daemon: PrivateContainerd;
-let dockerd: ReturnType<typeof startDockerd>;
+let dockerd: PrivateDockerd;
 
 beforeAll(async () => {
   daemon = await startServe();
-  dockerd = startDockerd();
-  await waitForLine(dockerd.stderr, /API listen on/, "dockerd");
+  dockerd = await startDockerd(daemon);
   const archive = join(daemon.dir, "busybox.tar");
   await archiveOf(await busyboxLayout(), archive);
   const image = join(daemon.dir, "docker.tar");
@@ -22,26 +22,12 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  dockerd?.kill("SIGTERM");
-  await dockerd?.exited;
+  await dockerd?.[Symbol.asyncDispose]();
   await unmountBelow(daemon.dir);
   await daemon?.[Symbol.asyncDispose]();
 }, 60_000);
 
-function startDockerd() {
-  const at = (name: string) => join(daemon.dir, name);
-  const directories = [`--data-root=${at("data")}`, `--exec-root=${at("exec")}`, `--pidfile=${at("dockerd.pid")}`];
-  // vfs: a graph driver that works on any filesystem and mounts nothing.
-  const options = ["--bridge=none", "--iptables=false", "--storage-driver=vfs", `--host=unix://${at("d.sock")}`];
-  const argv = ["dockerd", "--containerd", daemon.address, ...directories, ...options];
-  return Bun.spawn(argv, { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
-}
-
-/** The docker of the package dockerd is from; another vendor's may be first on PATH. */
-function docker(...words: readonly string[]): Promise<string> {
-  return mustRun(["/usr/bin/docker", "-H", `unix://${join(daemon.dir, "d.sock")}`, ...words]);
-}
-
+const docker = (...words: readonly string[]) => dockerd.docker(...words);
 const moby = (...words: readonly string[]) =>
   mustRun([ourCtr, "--address", daemon.address, "--namespace", "moby", ...words]);
 

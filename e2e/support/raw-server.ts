@@ -50,7 +50,9 @@ export async function startRawServer(answer: RawAnswer, options: RawServerOption
     });
     socket.on("data", (chunk: Buffer) => {
       received.push(chunk);
-      take(chunk);
+      // A TLS handshake is no request.
+      if (chunk[0] === 0x16) socket.end(headOf({ status: 400 }));
+      else take(chunk);
     });
   };
   const server = options.tls === undefined ? createServer(serve) : createTlsServer(options.tls, serve);

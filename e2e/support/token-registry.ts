@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { RawRequest, Reply } from "./raw-server.ts";
 
 /** What an image is made of, kept in memory. */
@@ -6,6 +8,15 @@ export interface MemoryImage {
   /** The manifest's or index's digest. */
   readonly root: string;
   readonly blobs: ReadonlyMap<string, Buffer>;
+}
+
+/** The one image of an OCI layout directory. */
+export async function memoryImage(layout: string): Promise<MemoryImage> {
+  const dir = join(layout, "blobs/sha256");
+  const names = await readdir(dir);
+  const blobs = await Promise.all(names.map(async (hex) => [`sha256:${hex}`, await readFile(join(dir, hex))] as const));
+  const { manifests } = JSON.parse(await readFile(join(layout, "index.json"), "utf8"));
+  return { root: manifests[0].digest, blobs: new Map(blobs) };
 }
 
 /** Who may ask, and what proves it; none of it may show up at another origin. */

@@ -46,6 +46,13 @@ export function withGoWords(resolver: Resolver, { hint, settled }: GoWordsOption
             .finally(settled),
       };
     },
+    referrers: (reference, digest, options) =>
+      resolver
+        .referrers(reference, digest, options)
+        .catch((error: unknown) => {
+          throw plain(error);
+        })
+        .finally(settled),
     pusher(reference) {
       const pusher = resolver.pusher(reference);
       return {

@@ -1,5 +1,4 @@
 import {
-  anonymous,
   type CredentialSource,
   type Credentials,
   dockerConfigCredentials,
@@ -19,7 +18,7 @@ export interface ChosenCredentials {
   readonly refusalHint: RefusalHint;
 }
 
-/** `--user`, else `--refresh`, else what `docker login` has stored. Asks for a password that is left out. */
+/** `--user`, else `--refresh`, else what `docker login` or `podman login` has stored. Asks for a password that is left out. */
 export async function chooseCredentials(
   { user, refresh }: { readonly user: string; readonly refresh: string },
   around: CredentialSurroundings,
@@ -38,18 +37,15 @@ export async function chooseCredentials(
 }
 
 function storedCredentials({ env, signal }: CredentialSurroundings): ChosenCredentials {
-  const directory = env["DOCKER_CONFIG"] || (env["HOME"] ? `${env["HOME"]}/.docker` : undefined);
-  if (directory === undefined) return { source: anonymous, refusalHint: () => undefined };
-  const stored = dockerConfigCredentials({ env, signal });
-  let used: Credentials | undefined;
-  return {
-    source: async (host) => {
-      const found = await stored(host);
-      used ??= found;
-      return found;
+  let hint: string | undefined;
+  const source = dockerConfigCredentials({
+    env,
+    signal,
+    onFound: (file, used) => {
+      hint ??= refusedFrom(file, used);
     },
-    refusalHint: () => used && refusedFrom(`${directory}/config.json`, used),
-  };
+  });
+  return { source, refusalHint: () => hint };
 }
 
 function refusedFrom(file: string, used: Credentials): string {

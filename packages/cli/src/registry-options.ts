@@ -1,4 +1,11 @@
-import { type HttpTrace, openHostSource, openResolver, type Resolver, type TlsOptions } from "@ctr/registry";
+import {
+  defaultHostsDirs,
+  type HttpTrace,
+  openHostSource,
+  openResolver,
+  type Resolver,
+  type TlsOptions,
+} from "@ctr/registry";
 import type { CommandContext } from "./command.ts";
 import { fail } from "./errors.ts";
 import type { FlagValues } from "./flag.ts";
@@ -19,7 +26,7 @@ export async function resolverOf(
   const { trace, settled } = traceOf(flags, around.log);
   const resolver = openResolver({
     env: around.env,
-    hosts: openHostSource({ hostsDir: flags.hostsDir, plainHttp: flags.plainHttp, tls }),
+    hosts: openHostSource({ hostsDir: flags.hostsDir, defaultDirs: defaultHostsDirs, plainHttp: flags.plainHttp, tls }),
     credentials: source,
     ...(flags.httpDump || flags.httpTrace ? { trace } : {}),
   });

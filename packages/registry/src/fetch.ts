@@ -33,9 +33,11 @@ export async function* fetchBlob(
   checkManifestSize(descriptor);
   let offset = options.offset ?? 0n;
   let stalled = 0;
+  let answered = false;
   while (offset < descriptor.size) {
     try {
       await using response = await openAt(registry, target, { offset, signal: options.signal });
+      answered = true;
       for await (const chunk of clipped(response, descriptor, offset)) {
         offset += BigInt(chunk.byteLength);
         stalled = 0;
@@ -44,9 +46,8 @@ export async function* fetchBlob(
       if (offset < descriptor.size) throw shortBody(descriptor, offset);
     } catch (error) {
       options.signal.throwIfAborted();
-      // Not one byte yet: the request layer has tried what it can.
-      if (offset === (options.offset ?? 0n) && !(error instanceof ContainerdError && error.code === "data_loss"))
-        throw error;
+      // No answer yet: the request layer has tried what it can.
+      if (!answered) throw error;
       const waitMs = resumeReadAfter(error, ++stalled);
       if (waitMs === undefined) throw endedEarly(error, descriptor, offset);
       await registry.clock.sleep(waitMs, options.signal);
@@ -76,7 +77,7 @@ async function* clipped(
   for await (const chunk of response.body) {
     end += BigInt(chunk.byteLength);
     if (end > descriptor.size) {
-      const why = `the registry sends more than the ${descriptor.size} bytes expected`;
+      const why = `the registry sends more than the ${descriptor.size} bytes expected${encodingOf(response)}`;
       throw new ContainerdError({
         code: "failed_precondition",
         what: "cannot fetch blob",
@@ -86,6 +87,12 @@ async function* clipped(
     }
     yield chunk;
   }
+}
+
+/** A server that encodes what was asked for as it is; one that only says so does no harm. */
+function encodingOf(response: HttpResponse): string {
+  const encoding = response.headers.get("Content-Encoding").replace(/[^\w-]/g, "");
+  return encoding === "" || encoding === "identity" ? "" : `, with Content-Encoding ${encoding}`;
 }
 
 function shortBody(descriptor: Descriptor, offset: bigint): ContainerdError {
@@ -146,9 +153,15 @@ async function openOn(
   const isManifest = isManifestType(descriptor.mediaType) || isIndexType(descriptor.mediaType);
   const url = apiUrl(client, reference, `${isManifest ? "manifests" : "blobs"}/${descriptor.digest}`);
   const scopes = [repositoryScope(reference, "pull")];
-  const headers = fetchHeaders(descriptor, from.offset);
-  const response = await client.send({ method: "GET", url, headers, scopes, hasNext: from.hasNext }, from.signal);
-  return positioned(response, descriptor, from.offset);
+  const ask = (offset: bigint) => {
+    const headers = fetchHeaders(descriptor, offset);
+    return client.send({ method: "GET", url, headers, scopes, hasNext: from.hasNext }, from.signal);
+  };
+  const response = await ask(from.offset);
+  if (response.status !== 416 || from.offset === 0n) return positioned(response, descriptor, from.offset);
+  // Some servers refuse ranges that they could serve: the whole blob is had from them.
+  await response[Symbol.asyncDispose]();
+  return positioned(await ask(0n), descriptor, from.offset);
 }
 
 function fetchHeaders(descriptor: Descriptor, offset: bigint): Record<string, string> {

@@ -196,7 +196,19 @@ function redirected(request: HttpRequest, response: HttpResponse, location: stri
     : Object.fromEntries(Object.entries(request.headers).filter(([name]) => openFields.has(name.toLowerCase())));
   const toGet = response.status === 303 || (response.status < 303 && request.method === "POST");
   if (toGet && request.method !== "HEAD") return { method: "GET", url, headers };
+  if (!sameOrigin && request.secretBody === true) throw secretElsewhere(request.url, url);
   return { ...request, url, headers };
+}
+
+/** A password in a form goes to the token service that the registry named, and not where that service points (R1). */
+function secretElsewhere(from: URL, to: URL): ContainerdError {
+  const why = `it sends credentials on to ${originOf(to)}`;
+  return new ContainerdError({
+    code: "unauthenticated",
+    what: "cannot follow redirect",
+    where: { host: from.host },
+    why,
+  });
 }
 
 function tooManyRedirects(url: URL): ContainerdError {

@@ -14,7 +14,7 @@ export {
   type HostSource,
   type RegistryHost,
 } from "./hosts/host.ts";
-export { findHostDirectory, type HostsDirOptions, openHostSource } from "./hosts/hosts-dir.ts";
+export { defaultHostsDirs, findHostDirectory, type HostsDirOptions, openHostSource } from "./hosts/hosts-dir.ts";
 export { type HostEntry, type HostsFile, parseHostsToml } from "./hosts/hosts-toml.ts";
 export type { TlsOptions } from "./http/socket.ts";
 export type { HttpTrace } from "./http/trace.ts";
@@ -22,6 +22,7 @@ export type { OnTransfer, TransferEvent } from "./progress.ts";
 export { type FetchImageOptions, type FetchImageTarget, fetchGraph, fetchImage } from "./pull.ts";
 export type { PushOptions, PushOutcome, PushSource } from "./push.ts";
 export { type PushImageOptions, type PushImageTarget, pushImage } from "./push-image.ts";
+export type { ReferrersOptions } from "./referrers.ts";
 export {
   type Fetcher,
   openResolver,

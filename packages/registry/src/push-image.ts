@@ -120,13 +120,13 @@ async function pushOne(job: Job, descriptor: Descriptor): Promise<void> {
   };
   const mountFrom = await repositoriesOf(job, descriptor);
   const pushOptions: PushOptions = { signal, onSent, mountFrom };
-  const outcome = await job.pusher.push(descriptor, () => readAll(job, descriptor), pushOptions);
+  const outcome = await job.pusher.push(descriptor, (from) => readFrom(job, descriptor, from), pushOptions);
   job.report({ kind: outcome === "pushed" ? "done" : "exists", ref, descriptor });
 }
 
-async function* readAll(job: Job, descriptor: Descriptor): AsyncGenerator<Uint8Array, void, undefined> {
+async function* readFrom(job: Job, descriptor: Descriptor, from: bigint): AsyncGenerator<Uint8Array, void, undefined> {
   await using blob = await job.target.content.readerAt(descriptor.digest, { signal: job.signal });
-  yield* blob.stream({ offset: 0n, length: blob.size }, { signal: job.signal });
+  yield* blob.stream({ offset: from, length: blob.size - from }, { signal: job.signal });
 }
 
 /** Where the blob was pulled from; a blob that is missing fails when it is read, with its own error. */

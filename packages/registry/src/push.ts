@@ -1,21 +1,15 @@
 import { ContainerdError } from "@ctr/api";
-import {
-  type Descriptor,
-  isIndexType,
-  isManifestType,
-  type Reference,
-  referenceHost,
-  referencePath,
-  splitObject,
-} from "@ctr/oci";
+import { type Descriptor, isIndexType, isManifestType, type Reference, referencePath, splitObject } from "@ctr/oci";
 import { apiUrl, repositoryScope } from "./api-url.ts";
 import type { HostClient } from "./host-client.ts";
-import { type HttpResponse, originOf, type RequestBody } from "./http/message.ts";
+import type { HttpResponse, RequestBody } from "./http/message.ts";
 import type { Registry } from "./resolver.ts";
 import { unexpectedStatus } from "./status.ts";
+import { type ChunkedUpload, type ChunkRequest, sendChunks } from "./upload-chunks.ts";
+import { uploadLocation, withDigest } from "./upload-url.ts";
 
-/** Opens the bytes to send; called again for each try. */
-export type PushSource = () => AsyncIterable<Uint8Array>;
+/** Opens the bytes to send, from an offset on; called again for each try. */
+export type PushSource = (from: bigint) => AsyncIterable<Uint8Array>;
 
 /** `exists`: the registry had it; `mounted`: it took it from another repository of its own. */
 export type PushOutcome = "exists" | "mounted" | "pushed";
@@ -78,28 +72,49 @@ function isSame(head: HttpResponse, descriptor: Descriptor, path: string): boole
   return path.endsWith(descriptor.digest) || head.headers.get("Docker-Content-Digest") === descriptor.digest;
 }
 
+/** Uploads of one blob that are begun again in all: a registry may forget one that is under way. */
+const MAX_RESTARTS = 1;
+
 async function pushLayer(push: Push): Promise<PushOutcome> {
   await using head = await send(push, "HEAD", `blobs/${push.descriptor.digest}`, {
     Accept: `${push.descriptor.mediaType}, */*`,
   });
   if (head.status === 200) return "exists";
   if (head.status !== 404) throw await unexpectedStatus(head, "HEAD");
-  await using session = await startUpload(push);
-  if (session.status === 201) return "mounted";
-  if (![200, 202, 204].includes(session.status)) throw await unexpectedStatus(session, "POST");
-  const url = uploadUrl(push, session);
-  await using put = await push.client.send(
-    {
-      method: "PUT",
-      url,
-      headers: { "Content-Type": "application/octet-stream" },
-      scopes: scopesOf(push),
-      body: bodyOf(push),
-    },
-    push.signal,
-  );
-  await checkStored(put, push.descriptor);
-  return "pushed";
+  let sendBody = putWhole;
+  for (let restarts = 0; ; ) {
+    await using session = await startUpload(push);
+    if (session.status === 201) return "mounted";
+    if (![200, 202, 204].includes(session.status)) throw await unexpectedStatus(session, "POST");
+    await using put = await sendBody(push, session);
+    // A proxy on the way takes no body of this size: in pieces it may.
+    if (put.status === 413 && sendBody === putWhole && push.descriptor.size > 1n) sendBody = putChunks;
+    else if (put.status !== 404 || ++restarts > MAX_RESTARTS) {
+      await checkStored(put, push.descriptor);
+      return "pushed";
+    }
+  }
+}
+
+function putWhole(push: Push, session: HttpResponse): Promise<HttpResponse> {
+  const headers = { "Content-Type": "application/octet-stream" };
+  const url = withDigest(uploadLocation(session), push.descriptor.digest);
+  return sendUpload(push, "PUT", url, { headers, body: bodyOf(push) });
+}
+
+async function putChunks(push: Push, session: HttpResponse): Promise<HttpResponse> {
+  const upload: ChunkedUpload = {
+    size: push.descriptor.size,
+    read: (from) => readFrom(push, from),
+    send: (method, url, more) => sendUpload(push, method, url, more),
+  };
+  const location = await sendChunks(upload, session);
+  return sendUpload(push, "PUT", withDigest(location, push.descriptor.digest), {});
+}
+
+function sendUpload(push: Push, method: string, url: URL, { headers = {}, body }: ChunkRequest): Promise<HttpResponse> {
+  const request = { method, url, headers, scopes: scopesOf(push), ...(body === undefined ? {} : { body }) };
+  return push.client.send(request, push.signal);
 }
 
 /** Opens an upload, first asking the registry to take the blob from another of its repositories. */
@@ -142,34 +157,6 @@ function mountCandidate(push: Push): string | undefined {
   return best?.repository;
 }
 
-/** Where the body goes, with its digest. The client's credentials do not follow to another origin. */
-function uploadUrl(push: Push, session: HttpResponse): URL {
-  const location = session.headers.get("Location");
-  const absolute = /^[a-z][a-z0-9+.-]*:\/\//i.test(location) || location.startsWith("/");
-  const text = absolute ? location : `${session.url.protocol}//${location}`;
-  const url = location !== "" && URL.canParse(text, session.url.href) ? new URL(text, session.url) : undefined;
-  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    const why = `unable to parse location ${JSON.stringify(location)}`;
-    throw new ContainerdError({
-      code: "unavailable",
-      what: "cannot push blob",
-      where: { host: referenceHost(push.reference) },
-      why,
-    });
-  }
-  url.searchParams.append("digest", push.descriptor.digest);
-  return keepScheme(url, session.url);
-}
-
-/** Behind a TLS-ending proxy registries name themselves over plain HTTP: the same host and port is the same server. */
-function keepScheme(url: URL, session: URL): URL {
-  const isTwin = url.host === session.host && session.protocol === "https:" && url.protocol === "http:";
-  if (!isTwin || originOf(url) === originOf(session)) return url;
-  const copy = new URL(url);
-  copy.protocol = session.protocol;
-  return copy;
-}
-
 async function checkStored(response: HttpResponse, descriptor: Descriptor): Promise<void> {
   if (![200, 201, 202, 204].includes(response.status)) throw await unexpectedStatus(response, "PUT");
   const stored = response.headers.get("Docker-Content-Digest");
@@ -188,16 +175,16 @@ function scopesOf(push: Push): readonly string[] {
 }
 
 function bodyOf(push: Push): RequestBody {
-  return {
-    length: push.descriptor.size,
-    async *open() {
-      let sent = 0n;
-      push.onSent?.(sent);
-      for await (const chunk of push.source()) {
-        yield chunk;
-        sent += BigInt(chunk.byteLength);
-        push.onSent?.(sent);
-      }
-    },
-  };
+  return { length: push.descriptor.size, open: () => readFrom(push, 0n) };
+}
+
+/** The blob's bytes, told of as they are taken. */
+async function* readFrom(push: Push, from: bigint): AsyncGenerator<Uint8Array, void, undefined> {
+  let sent = from;
+  push.onSent?.(sent);
+  for await (const chunk of push.source(from)) {
+    yield chunk;
+    sent += BigInt(chunk.byteLength);
+    push.onSent?.(sent);
+  }
 }

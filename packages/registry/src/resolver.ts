@@ -11,6 +11,7 @@ import type { Environment } from "./http/proxy.ts";
 import { type HttpTrace, traceTransport } from "./http/trace.ts";
 import { openTransport } from "./http/transport.ts";
 import { type PushOptions, type PushOutcome, type PushSource, pushBlob } from "./push.ts";
+import { listReferrers, type ReferrersOptions } from "./referrers.ts";
 import { resolveReference } from "./resolve.ts";
 import { type Clock, systemClock } from "./retry.ts";
 
@@ -40,6 +41,8 @@ export interface Resolver {
   resolve(reference: string, options: Cancel): Promise<Resolved>;
   fetcher(reference: string): Fetcher;
   pusher(reference: string): Pusher;
+  /** Manifests that name `digest` their subject: signatures, attestations, bills of material. */
+  referrers(reference: string, digest: Digest, options: ReferrersOptions): Promise<readonly Descriptor[]>;
 }
 
 export interface ResolverOptions {
@@ -73,6 +76,8 @@ export function openResolver(options: ResolverOptions = {}): Resolver {
       push: (descriptor, source, pushOptions) =>
         pushBlob(registry, { reference: parseReference(reference), descriptor, source }, pushOptions),
     }),
+    referrers: (reference, digest, referrersOptions) =>
+      listReferrers(registry, { reference: parseReference(reference), digest }, referrersOptions),
   };
 }
 
@@ -113,7 +118,13 @@ function openRegistry(options: ResolverOptions): Registry {
       const all = await hosts(referenceHost(reference));
       const able = all.filter((host) => wanted.every((capability) => host.capabilities.has(capability)));
       if (able.length > 0) return able.map(clientOf);
-      const verb = wanted.includes("push") ? "push" : wanted.includes("resolve") ? "resolve" : "pull";
+      const verb = wanted.includes("push")
+        ? "push"
+        : wanted.includes("referrers")
+          ? "referrers"
+          : wanted.includes("resolve")
+            ? "resolve"
+            : "pull";
       throw new ContainerdError({
         code: "not_found",
         what: `no ${verb} hosts`,

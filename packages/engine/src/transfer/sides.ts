@@ -8,7 +8,7 @@ import {
   type Platform,
   type PlatformMatcher,
 } from "@ctr/oci";
-import { type HostSource, openHostSource, openResolver, type Resolver } from "@ctr/registry";
+import { defaultHostsDirs, type HostSource, openHostSource, openResolver, type Resolver } from "@ctr/registry";
 import { snapshotDriver, snapshotDrivers } from "../snapshots/drivers.ts";
 import type { TransferContext } from "./context.ts";
 import { streamCredentials } from "./credentials.ts";
@@ -59,7 +59,11 @@ export function resolverOf(context: TransferContext, { reference, resolver }: Re
     logsStream = "",
   } = resolver ?? {};
   const trace = logsStream === "" ? undefined : streamHttpTrace(context.stream(logsStream), httpDebug);
-  const hosts = openHostSource({ hostsDir: hostDir, plainHttp: defaultScheme === "http" });
+  const hosts = openHostSource({
+    hostsDir: hostDir,
+    defaultDirs: defaultHostsDirs,
+    plainHttp: defaultScheme === "http",
+  });
   return openResolver({
     env: process.env,
     hosts: Object.keys(headers).length === 0 ? hosts : withHeaders(hosts, headers),

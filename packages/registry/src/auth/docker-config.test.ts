@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { dockerConfigCredentials } from "./docker-config.ts";
 
 const { signal } = new AbortController();
@@ -83,4 +83,33 @@ test("dockerConfigCredentials() refuses a helper's name that is a path", async (
 
 test("dockerConfigCredentials() does not quote a broken file", async () => {
   await expect(source(`{"auths": "${auth}`)("a")).rejects.toThrow(/not a JSON object$/);
+});
+
+test.each([
+  ["REGISTRY_AUTH_FILE", { REGISTRY_AUTH_FILE: "auth.json" }, "auth.json"],
+  ["the file of this boot", { XDG_RUNTIME_DIR: "" }, "containers/auth.json"],
+  ["the file of the user", { HOME: "", XDG_RUNTIME_DIR: "run" }, ".config/containers/auth.json"],
+])("dockerConfigCredentials() finds what podman login stored in %s", async (_what, relative, name) => {
+  const env = Object.fromEntries(Object.entries(relative).map(([key, value]) => [key, join(dir, value)]));
+  const file = join(dir, name);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, JSON.stringify({ auths: { "docker.io": { auth } } }));
+  const files: string[] = [];
+  const find = dockerConfigCredentials({ signal, env, onFound: (found) => files.push(found) });
+  expect(await find("registry-1.docker.io")).toEqual({ kind: "password", username: "me", password: "se:cret" });
+  expect(files).toEqual([file]);
+  expect(await find("elsewhere")).toBeUndefined();
+});
+
+test("dockerConfigCredentials() asks docker's file before podman's, and podman's where docker's knows nothing", async () => {
+  const files = { ".docker/config.json": { a: { auth } }, ".config/containers/auth.json": { a: {}, b: { auth } } };
+  for (const [name, auths] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, name)), { recursive: true });
+    writeFileSync(join(dir, name), JSON.stringify({ auths }));
+  }
+  const found: string[] = [];
+  const find = dockerConfigCredentials({ signal, env: { HOME: dir }, onFound: (file) => found.push(file) });
+  await find("a");
+  await find("b");
+  expect(found).toEqual([join(dir, ".docker/config.json"), join(dir, ".config/containers/auth.json")]);
 });

@@ -1,10 +1,13 @@
 import { ContainerdError } from "@ctr/api";
 import type { Environment } from "../http/proxy.ts";
+import { authFiles } from "./auth-files.ts";
 import { type CredentialSource, type Credentials, decodeBasic, TOKEN_USER } from "./credentials.ts";
 
 export interface DockerConfigOptions {
   readonly signal: AbortSignal;
   readonly env?: Environment;
+  /** Told which file the credentials that are used come from. */
+  readonly onFound?: (file: string, credentials: Credentials) => void;
 }
 
 /** What `docker login` files Docker Hub under. */
@@ -16,25 +19,37 @@ const HELPER_TIMEOUT_MS = 60_000;
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Credentials from `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`: a host's helper, the store of all hosts,
- * then `auths`. No file means no credentials; a broken helper is an error, never somebody else's credentials (R23).
+ * Credentials from the files of `authFiles`, the first that knows the host; in each a host's helper, the store of all
+ * hosts, then `auths`. No file means no credentials; a broken helper is an error, never somebody else's (R23).
  */
 export function dockerConfigCredentials(options: DockerConfigOptions): CredentialSource {
   return async (host) => {
-    const file = configPath(options.env ?? process.env);
-    const config = file === undefined ? undefined : readConfig(file);
-    if (config === undefined || file === undefined) return undefined;
-    const key = host === "registry-1.docker.io" || host === "docker.io" ? HUB_KEY : host;
-    const helper = text(table(config, "credHelpers")[key]) || text(table(config, "credHelpers")[host]);
-    const store = helper || text(config["credsStore"]);
-    const fromHelper = store === "" ? undefined : await askHelper(store, key, options);
-    return fromHelper ?? fromAuths(config, { key, host, file });
+    for (const file of authFiles(options.env ?? process.env)) {
+      const config = readConfig(file);
+      const found = config === undefined ? undefined : await fromConfig(config, { host, file, options });
+      if (found === undefined) continue;
+      options.onFound?.(file, found);
+      return found;
+    }
+    return undefined;
   };
 }
 
-function configPath(env: Environment): string | undefined {
-  if (env["DOCKER_CONFIG"]) return `${env["DOCKER_CONFIG"]}/config.json`;
-  return env["HOME"] ? `${env["HOME"]}/.docker/config.json` : undefined;
+interface Asked {
+  readonly host: string;
+  readonly file: string;
+  readonly options: DockerConfigOptions;
+}
+
+async function fromConfig(config: Json, { host, file, options }: Asked): Promise<Credentials | undefined> {
+  const isHub = host === "registry-1.docker.io" || host === "docker.io";
+  const key = isHub ? HUB_KEY : host;
+  const helpers = table(config, "credHelpers");
+  const names = [key, host, ...(isHub ? ["docker.io"] : [])];
+  const helper = names.map((name) => text(helpers[name])).find((name) => name !== "");
+  const store = helper ?? text(config["credsStore"]);
+  const fromHelper = store === "" ? undefined : await askHelper(store, key, options);
+  return fromHelper ?? fromAuths(config, { names, host, file });
 }
 
 function readConfig(file: string): Json | undefined {
@@ -57,7 +72,7 @@ function readConfig(file: string): Json | undefined {
 function unusable(file: string, why: string): ContainerdError {
   return new ContainerdError({
     code: "invalid_argument",
-    what: "cannot use Docker's configuration",
+    what: "cannot use stored credentials",
     where: { file },
     why,
   });
@@ -65,12 +80,12 @@ function unusable(file: string, why: string): ContainerdError {
 
 function fromAuths(
   config: Json,
-  wanted: { readonly key: string; readonly host: string; readonly file: string },
+  wanted: { readonly names: readonly string[]; readonly host: string; readonly file: string },
 ): Credentials | undefined {
   const auths = table(config, "auths");
-  const names = [wanted.key, wanted.host, `https://${wanted.host}`, `http://${wanted.host}`];
-  const names2 = names.flatMap((name) => [name, `${name}/`, `${name}/v1/`, `${name}/v2/`]);
-  const name = names2.find((one) => isTable(auths[one]));
+  const names = [...wanted.names, `https://${wanted.host}`, `http://${wanted.host}`];
+  const spellings = names.flatMap((name) => [name, `${name}/`, `${name}/v1/`, `${name}/v2/`]);
+  const name = spellings.find((one) => isTable(auths[one]));
   if (name === undefined) return undefined;
   const entry = table(auths, name);
   const token = text(entry["identitytoken"]);

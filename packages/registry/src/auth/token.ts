@@ -71,7 +71,7 @@ function postRequest(request: TokenRequest, credentials: Credentials): HttpReque
   if (request.scopes.length > 0) form.set("scope", request.scopes.join(" "));
   const bytes = new TextEncoder().encode(form.toString());
   const headers = { ...request.headers, "Content-Type": "application/x-www-form-urlencoded; charset=utf-8" };
-  return { method: "POST", url: request.service.realm, headers, body: bytesBody(bytes) };
+  return { method: "POST", url: request.service.realm, headers, body: bytesBody(bytes), secretBody: true };
 }
 
 /** `Basic …` for a user and password. */

@@ -68,3 +68,17 @@ test.each([
   expect(found).toMatchObject({ plainFallback });
   expect(found?.root.href).toBe(root);
 });
+
+test("openHostSource() looks at the default directories, the first that knows the host, unless one is named", async () => {
+  writeHosts("containerd/a", 'server = "https://first"');
+  writeHosts("docker/a", 'server = "https://second"');
+  writeHosts("docker/b", 'server = "https://second"');
+  writeHosts("named/c", 'server = "https://named"');
+  const defaultDirs = [join(dir, "containerd"), join(dir, "docker")];
+  const rootOf = async (host: string, hostsDir = "") =>
+    (await openHostSource({ hostsDir, defaultDirs })(host)).map(({ root }) => root.host);
+  expect(await rootOf("a")).toEqual(["first"]);
+  expect(await rootOf("b")).toEqual(["second"]);
+  expect(await rootOf("c")).toEqual(["c"]);
+  expect(await rootOf("a", join(dir, "named"))).toEqual(["a"]);
+});

@@ -6,21 +6,34 @@ import { type HostEntry, parseHostsToml } from "./hosts-toml.ts";
 export interface HostsDirOptions extends DefaultHostOptions {
   /** `--hosts-dir`: holds one directory for each registry host. */
   readonly hostsDir?: string;
+  /** Looked at one after the other where `hostsDir` is left out or empty; default none. */
+  readonly defaultDirs?: readonly string[];
   /** Called for each key of a hosts.toml that nobody reads. */
   readonly onUnknownKey?: (file: string, key: string) => void;
 }
+
+/** Where containerd's own configuration and Docker's are by custom. */
+export const defaultHostsDirs: readonly string[] = ["/etc/containerd/certs.d", "/etc/docker/certs.d"];
 
 /** Servers by hosts.toml, by Docker style certificates, or the default one; files are read anew each time. */
 export function openHostSource(options: HostsDirOptions = {}): HostSource {
   return async (referenceHost) => {
     const fallback = defaultHost(referenceHost, options);
-    if (options.hostsDir === undefined || options.hostsDir === "") return [fallback];
-    const directory = findHostDirectory(options.hostsDir, referenceHost);
+    const roots = options.hostsDir ? [options.hostsDir] : (options.defaultDirs ?? []);
+    const directory = firstDirectory(roots, referenceHost);
     if (directory === undefined) return [fallback];
     const text = readOptional(`${directory}/hosts.toml`);
     if (text === undefined || text.trim() === "") return [withCertificates(fallback, directory)];
     return hostsFromToml(text, { directory, fallback, options });
   };
+}
+
+function firstDirectory(roots: readonly string[], referenceHost: string): string | undefined {
+  for (const root of roots) {
+    const directory = findHostDirectory(root, referenceHost);
+    if (directory !== undefined) return directory;
+  }
+  return undefined;
 }
 
 /** The first directory that exists: `host_port_`, `host:port`, `host`, then `_default`. */

@@ -1,5 +1,6 @@
 import { ContainerdError } from "@ctr/api";
 import { parse, type TomlTable, type TomlValue } from "smol-toml";
+import { parseDurationMs } from "../duration.ts";
 import { allCapabilities, type Capability } from "./host.ts";
 
 /** One table of a hosts.toml: the root, which speaks of the server, or a `[host."…"]`. Paths are as written. */
@@ -142,26 +143,12 @@ function readHeaders(value: TomlValue | undefined, place: Place): HostEntry["hea
   );
 }
 
-const unitsMs: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
 /** A Go duration: `1m30s`. */
 function readDuration(value: TomlValue | undefined, place: Place): number | undefined {
   if (value === undefined || value === "") return undefined;
-  const text = typeof value === "string" ? value : "";
-  if (!/^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$/.test(text)) throw fault(place, "not a duration such as 30s");
-  let total = 0;
-  for (const [, number = "", unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)) {
-    total += Number(number) * (unitsMs[unit] ?? 0);
-  }
-  return total;
+  const ms = typeof value === "string" ? parseDurationMs(value) : undefined;
+  if (ms === undefined) throw fault(place, "not a duration such as 30s");
+  return ms;
 }
 
 function isTable(value: TomlValue): value is TomlTable {

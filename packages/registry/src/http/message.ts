@@ -13,6 +13,8 @@ export interface HttpRequest {
   readonly url: URL;
   readonly headers: RequestHeaders;
   readonly body?: RequestBody;
+  /** The body proves who is asking: it never follows a redirect to another origin. */
+  readonly secretBody?: boolean;
 }
 
 /** An answer whose body is still on the wire. Disposing drops what was not read. */

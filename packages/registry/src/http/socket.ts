@@ -16,6 +16,8 @@ export interface SocketOptions {
   readonly signal: AbortSignal;
   readonly tls: TlsOptions;
   readonly dialTimeoutMs: number;
+  /** Longest silence in a TLS handshake that is waited for, in milliseconds; never more than 10 s. */
+  readonly patienceMs: number;
   readonly proxy: URL | undefined;
   readonly trace: HttpTrace | undefined;
 }
@@ -71,7 +73,10 @@ function wrapTls(socket: Socket, url: URL, options: SocketOptions): Promise<Sock
   if (ca !== undefined && ca.length > 0) connection.ca = [...systemAuthorities(), ...ca];
   if (clientCert !== undefined) Object.assign(connection, clientCert);
   const secure = tls.connect(connection);
-  return settled(secure, "secureConnect", { signal: options.signal, timeoutMs: HANDSHAKE_TIMEOUT_MS });
+  return settled(secure, "secureConnect", {
+    signal: options.signal,
+    timeoutMs: Math.min(HANDSHAKE_TIMEOUT_MS, options.patienceMs),
+  });
 }
 
 function systemAuthorities(): readonly string[] {

@@ -106,6 +106,17 @@ test("a body that stops coming fails after the idle time-out", async () => {
   await expect(attempt).rejects.toMatchObject({ code: "deadline_exceeded" });
 });
 
+test("an answer that never comes is given up after the idle time-out", async () => {
+  const port = await listen(createServer(() => undefined));
+  const attempt = get(`http://127.0.0.1:${port}/`, { env: { CTR_REGISTRY_TIMEOUT: "50ms" } });
+  await expect(attempt).rejects.toMatchObject({ code: "deadline_exceeded", why: "it sent nothing for 0.05 s" });
+});
+
+test("CTR_REGISTRY_TIMEOUT is a duration", async () => {
+  const attempt = get("http://127.0.0.1:1/", { env: { CTR_REGISTRY_TIMEOUT: "soon" } });
+  await expect(attempt).rejects.toThrow('cannot use CTR_REGISTRY_TIMEOUT: "soon" is not a duration such as 60s');
+});
+
 test("a body that ends early is an error", async () => {
   const port = await listen(
     createServer((_request, response) => {

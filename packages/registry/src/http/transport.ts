@@ -1,8 +1,8 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { ContainerdError } from "@ctr/api";
 import { requestError } from "./errors.ts";
 import { type HttpRequest, type HttpResponse, type HttpTransport, ResponseHeaders } from "./message.ts";
+import { idleTimeoutMs, SilenceTimer, silentFor, UPLOAD_PATIENCE } from "./patience.ts";
 import { type Environment, proxyFor } from "./proxy.ts";
 import { openSocket, proxyAuthorization, type TlsOptions } from "./socket.ts";
 import type { HttpTrace } from "./trace.ts";
@@ -11,7 +11,7 @@ export interface TransportOptions {
   readonly tls?: TlsOptions;
   /** Longest a connection may take, in milliseconds. */
   readonly dialTimeoutMs?: number;
-  /** Longest silence in the middle of a body, in milliseconds. */
+  /** Longest silence before an answer and in the middle of a body, in milliseconds; default `CTR_REGISTRY_TIMEOUT`. */
   readonly idleTimeoutMs?: number;
   /** Where the proxy variables are read. */
   readonly env?: Environment;
@@ -20,7 +20,6 @@ export interface TransportOptions {
 }
 
 const DIAL_TIMEOUT_MS = 30_000;
-const IDLE_TIMEOUT_MS = 60_000;
 /** Longest chunk handed on, in bytes (style: streams). */
 const MAX_CHUNK_BYTES = 1024 * 1024;
 
@@ -34,13 +33,15 @@ export function openTransport(options: TransportOptions = {}): HttpTransport {
 
 async function send(request: HttpRequest, options: TransportOptions, signal: AbortSignal): Promise<HttpResponse> {
   signal.throwIfAborted();
-  const proxy = proxyFor(request.url, options.env ?? process.env);
+  const env = options.env ?? process.env;
+  const proxy = proxyFor(request.url, env);
+  const patienceMs = options.idleTimeoutMs ?? idleTimeoutMs(env);
   try {
     const dialTimeoutMs = options.dialTimeoutMs ?? DIAL_TIMEOUT_MS;
     const { tls = {}, trace } = options;
-    const socket = await openSocket(request.url, { signal, proxy, dialTimeoutMs, tls, trace });
-    const message = await exchange(request, { socket, proxy, signal });
-    return toResponse(request, message, { signal, idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS });
+    const socket = await openSocket(request.url, { signal, proxy, dialTimeoutMs, patienceMs, tls, trace });
+    const message = await exchange(request, { socket, proxy, signal, patienceMs });
+    return toResponse(request, message, { signal, idleTimeoutMs: patienceMs });
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw requestError(error, request);
@@ -51,6 +52,7 @@ interface Wire {
   readonly socket: Socket;
   readonly proxy: URL | undefined;
   readonly signal: AbortSignal;
+  readonly patienceMs: number;
 }
 
 function exchange(request: HttpRequest, wire: Wire): Promise<IncomingMessage> {
@@ -66,17 +68,19 @@ function exchange(request: HttpRequest, wire: Wire): Promise<IncomingMessage> {
   });
   return new Promise((resolve, reject) => {
     const finish = (error: unknown, message?: IncomingMessage) => {
+      silence.stop();
       wire.signal.removeEventListener("abort", abort);
       if (message !== undefined) return resolve(message);
       wire.socket.destroy();
       reject(error);
     };
     const abort = () => finish(wire.signal.reason);
+    const silence = new SilenceTimer(wire.patienceMs * (request.body === undefined ? 1 : UPLOAD_PATIENCE), finish);
     outgoing.once("response", (message) => finish(undefined, message));
     // Kept for as long as the request lives: a reset after the answer is told by the body.
     outgoing.on("error", finish);
     wire.signal.addEventListener("abort", abort, { once: true });
-    sendBody(outgoing, request).catch(finish);
+    sendBody(outgoing, request, () => silence.restart()).catch(finish);
   });
 }
 
@@ -94,11 +98,12 @@ function outgoingHeaders(request: HttpRequest, proxy: URL | undefined): Record<s
 }
 
 /** Sends the body as fast as the socket takes it; stops quietly when the server has answered before the end. */
-async function sendBody(outgoing: ClientRequest, request: HttpRequest): Promise<void> {
+async function sendBody(outgoing: ClientRequest, request: HttpRequest, onProgress: () => void): Promise<void> {
   if (request.body !== undefined) {
     for await (const chunk of request.body.open()) {
       if (outgoing.destroyed) return;
       if (!outgoing.write(chunk)) await writable(outgoing);
+      onProgress();
     }
   }
   outgoing.end();
@@ -163,17 +168,9 @@ async function* withIdleTimeout(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const chunks: AsyncIterator<Uint8Array> = message[Symbol.asyncIterator]();
   for (;;) {
-    const timer = setTimeout(() => message.destroy(stalled(timeoutMs)), timeoutMs);
+    const timer = setTimeout(() => message.destroy(silentFor(timeoutMs)), timeoutMs);
     const next = await chunks.next().finally(() => clearTimeout(timer));
     if (next.done === true) return;
     yield next.value;
   }
-}
-
-function stalled(timeoutMs: number): ContainerdError {
-  return new ContainerdError({
-    code: "deadline_exceeded",
-    what: "cannot read from the registry",
-    why: `it sent nothing for ${timeoutMs / 1000} s`,
-  });
 }

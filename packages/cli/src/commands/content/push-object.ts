@@ -14,7 +14,7 @@ export const pushObjectCommand = defineCommand<typeof pushObject>({
     const pusher = (await resolverOf(flags, context)).pusher(reference);
     const { size } = await client.content.info(digest, { signal });
     await using blob = await client.content.readerAt(digest, { signal });
-    const source = () => blob.stream({ offset: 0n, length: size }, { signal });
+    const source = (from: bigint) => blob.stream({ offset: from, length: size - from }, { signal });
     const outcome = await pusher.push({ mediaType, digest, size }, source, { signal });
     if (outcome === "exists") {
       throw new ContainerdError({ code: "already_exists", what: `content ${digest} on remote` });
