@@ -44,7 +44,7 @@ export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
     writeFileSync(join(bundle, "options.json"), optionsJson(contents.runc), { mode: 0o600 });
     writeFileSync(join(bundle, "runtime"), contents.runc.binaryName || "runc", { mode: 0o600 });
   }
-  openToMappedRoot(bundle, contents.spec);
+  openToMappedRoot(paths, contents.spec);
 }
 
 /**
@@ -64,9 +64,11 @@ function escapeDots(identifier: string): string {
 }
 
 /** The root user inside a user namespace has to get through to its root filesystem. */
-function openToMappedRoot(bundle: string, spec: protobufAny.Any): void {
+function openToMappedRoot({ bundle, rootfs }: TaskPaths, spec: protobufAny.Any): void {
   const gid = mappedRootGid(spec);
   if (gid === undefined) return;
+  // Whatever the umask took away when they were made.
+  for (const dir of [dirname(dirname(bundle)), dirname(bundle), rootfs]) chmodSync(dir, 0o711);
   chmodSync(bundle, 0o710);
   chownSync(bundle, process.geteuid?.() ?? 0, gid);
 }

@@ -42,7 +42,8 @@ export function openStore(root: string, options: OpenStoreOptions = {}): Store {
   try {
     const id = storeId(db);
     const state = join(openStateParent(options.stateParent ?? defaultStateParent()), id);
-    makePrivate(state);
+    // The root user of a user namespace has to walk through it to its root filesystem; everything in it has modes of its own.
+    makeOurs(state, process.geteuid?.() === 0 ? 0o711 : 0o700);
     failpoint("store.state");
     return {
       id,
@@ -97,17 +98,17 @@ export function claimRoot(root: string): void {
       fix,
     });
   }
-  makePrivate(root);
+  makeOurs(root, 0o700);
   failpoint("store.root");
 }
 
-/** Makes a directory that only its owner may look into, and mends the mode of one that is there. */
-function makePrivate(dir: string): void {
+/** Makes a directory that only its owner may list, and mends the mode of one that is there. */
+function makeOurs(dir: string, mode: number): void {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    mkdirSync(dir, { recursive: true, mode });
     const stats = statSync(dir);
     if (stats.uid !== (process.geteuid?.() ?? 0)) throw notOurs(dir, stats.uid);
-    if ((stats.mode & 0o777) !== 0o700) chmodSync(dir, 0o700);
+    if ((stats.mode & 0o777) !== mode) chmodSync(dir, mode);
   } catch (error) {
     if (error instanceof ContainerdError) throw error;
     throw cannotUse(dir, error);
