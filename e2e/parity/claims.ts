@@ -782,4 +782,14 @@ export const claims: readonly Claim[] = [
     test: "content fetch %j: as a pull, without unpacking",
     flags: ["content fetch --platform", "content fetch --all-metadata", "content fetch --metadata-only"],
   },
+  {
+    file: "commands/sandboxes.e2e.test.ts",
+    test: "sandboxes run --runtime, list --filters, info, remove: a record and its sandbox, from made to gone",
+    flags: ["sandboxes run --runtime", "sandboxes list --filters"],
+  },
+  {
+    file: "commands/sandboxes.e2e.test.ts",
+    test: "sandboxes remove --force: one that does not stop is deleted only then; the exit code is 0 either way",
+    flags: ["sandboxes remove --force"],
+  },
 ];

@@ -54,9 +54,4 @@ export const missingCommands: readonly string[] = [
   "containers restore",
   "images build-erofs-cache",
   "tasks checkpoint",
-  "sandboxes",
-  "sandboxes run",
-  "sandboxes list",
-  "sandboxes remove",
-  "sandboxes info",
 ];

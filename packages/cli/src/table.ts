@@ -22,6 +22,7 @@ export function commandTable(): readonly Heading[] {
     groupOf(words.tasks, () => import("./table/tasks.ts")),
     { words: words.install, load: async () => (await import("./table/top-level.ts")).installEntry },
     groupOf(words.oci, () => import("./table/oci.ts")),
+    groupOf(words.sandboxes, () => import("./table/sandboxes.ts")),
     { words: words.info, load: async () => (await import("./table/top-level.ts")).infoEntry },
     groupOf(words.deprecations, () => import("./table/deprecations.ts")),
     groupOf(words.shim, () => import("./table/shim.ts")),

@@ -63,6 +63,10 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
       const { namespacesService } = await import("./services/namespaces.ts");
       return registerService(await services.namespaces(), namespacesService(store));
     },
+    "containerd.services.sandbox.v1.Controller": async () => {
+      const { sandboxControllerService } = await import("./services/sandbox-controller.ts");
+      return registerService(await services.sandboxController(), sandboxControllerService(store));
+    },
     "containerd.services.sandbox.v1.Store": async () => {
       const { sandboxStoreService } = await import("./services/sandboxes.ts");
       return registerService(await services.sandboxStore(), sandboxStoreService(store));

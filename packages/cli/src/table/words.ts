@@ -21,6 +21,7 @@ export const words = {
     summary: "Show what is used that a later containerd will not have",
     aliases: [],
   },
+  sandboxes: { name: "sandboxes", summary: "Manage sandboxes", aliases: ["sandbox", "sb", "s"] },
   install: { name: "install", summary: "Unpack an image's programs onto this machine", aliases: [] },
   pprof: { name: "pprof", summary: "Profiles of the daemon", aliases: [] },
   completion: { name: "completion", summary: "Print a script that completes ctr's words in a shell", aliases: [] },
