@@ -53,5 +53,4 @@ export const missingCommands: readonly string[] = [
   "containers checkpoint",
   "containers restore",
   "images build-erofs-cache",
-  "tasks checkpoint",
 ];

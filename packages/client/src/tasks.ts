@@ -8,7 +8,8 @@ import {
   services,
   type taskTypes,
 } from "@ctr/api";
-import type { Descriptor, Mount, SpecProcess, Timestamp } from "@ctr/oci";
+import type { Descriptor, Image, Mount, SpecProcess, Timestamp } from "@ctr/oci";
+import type { CheckpointSettings } from "./checkpoint.ts";
 import type { Client } from "./client.ts";
 import type { CallSettings } from "./settings.ts";
 import { descriptorFromWire, descriptorToWire, timestampFromWire } from "./wire.ts";
@@ -203,6 +204,15 @@ export class Tasks {
     const request = { containerId, options: settings.options };
     const { descriptors } = await (await this.#service).checkpoint(request, this.#client.callOptions(settings));
     return descriptors.map(descriptorFromWire);
+  }
+
+  /**
+   * Dumps a task with CRIU and keeps what a restore takes as an image. Undefined where the options name a directory of the
+   * daemon's for the dump.
+   */
+  async checkpointImage(containerId: string, settings: CheckpointSettings): Promise<Image | undefined> {
+    const { checkpointTask } = await import("./checkpoint.ts");
+    return await checkpointTask(this.#client, containerId, settings);
   }
 
   get #service() {

@@ -8,6 +8,14 @@ const fifoDir = { "fifo-dir": string("directory for the FIFOs of the streams") }
 const tty = { tty: bool("give the process a terminal", { alias: "t" }) };
 
 export const attach = declareCommand("attach", "Connect to the streams of a running task", { usage: "CONTAINER" });
+export const checkpoint = declareCommand("checkpoint", "Dump a running task with CRIU", {
+  usage: "[flags] CONTAINER",
+  flags: {
+    exit: bool("end the task after the dump"),
+    "image-path": string("directory on the daemon's machine to keep the dump in, instead of an image"),
+    "work-path": string("directory for CRIU's logs"),
+  },
+});
 export const remove = declareCommand("delete", "Delete tasks that have stopped", {
   aliases: ["del", "remove", "rm"],
   usage: "CONTAINER [CONTAINER, ...]",
@@ -65,6 +73,7 @@ export const start = declareCommand("start", "Start a container that was created
 /** The commands of the group. */
 export const entries: readonly Entry[] = [
   entry(attach, async () => (await import("../commands/tasks/attach.ts")).attachCommand),
+  entry(checkpoint, async () => (await import("../commands/tasks/checkpoint.ts")).checkpointCommand),
   entry(remove, async () => (await import("../commands/tasks/remove.ts")).removeCommand),
   entry(exec, async () => (await import("../commands/tasks/exec.ts")).execCommand),
   entry(list, async () => (await import("../commands/tasks/list.ts")).listCommand),
