@@ -41,6 +41,18 @@ export interface ProcessSession extends Disposable {
 }
 
 /**
+ * Gives a process its terminal's size before its first instruction, so that it never sees one without. A shim that can do
+ * so only once it runs is asked again then.
+ */
+export async function sizeFirst(
+  task: Pick<ContainerProcess, "resize">,
+  terminal: Pick<RawTerminal, "size">,
+  signal: AbortSignal,
+): Promise<void> {
+  await task.resize(terminal.size(), { signal }).catch(() => signal.throwIfAborted());
+}
+
+/**
  * Connects the user to a process that runs: streams both ways, and the signals, or the terminal's size where there is
  * one. Everything is let go on disposal.
  */

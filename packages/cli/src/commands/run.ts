@@ -6,7 +6,7 @@ import { makeContainer } from "../container-maker.ts";
 import { fail, messageOf } from "../errors.ts";
 import { formatGoJson, RawJson } from "../go-json.ts";
 import { writePidFile } from "../pid-file.ts";
-import { attachProcess, chooseIo, openTerminalFor } from "../process-session.ts";
+import { attachProcess, chooseIo, openTerminalFor, sizeFirst } from "../process-session.ts";
 import { taskOptions } from "../runtime-options.ts";
 import { abortOnInterrupt, interruptBehind } from "../signals.ts";
 import type { run } from "../table/run.ts";
@@ -95,6 +95,7 @@ async function runTask(
   });
   signal.throwIfAborted();
   if (flags.pidFile !== "") await writePidFile(flags.pidFile, task.pid);
+  if (terminal) await sizeFirst(task, terminal, signal);
   await task.start({ signal: withGrace(signal), watch: !flags.detach });
   if (flags.detach) {
     await task.detach();

@@ -100,6 +100,20 @@ test("collect() leaves the store dirty when it fails on the way, or more is let 
   expect(dirty()).toBe(false);
 });
 
+test("collectIfDirty() also collects what others let go of while it was at it", async () => {
+  using store = openTestStore();
+  const letGo = () => {
+    addBlob(store);
+    store.db.write(markDirty);
+  };
+  letGo();
+  let rounds = 0;
+  const backends = [{ sweep: () => void (rounds++ === 0 && letGo()) }];
+  expect(await collectIfDirty(store, { signal, backends })).toEqual({ rows: 2 });
+  expect(rounds).toBe(2);
+  expect(await collectIfDirty(store, noBackends)).toBeUndefined();
+});
+
 test("tryCollect() leaves it to whoever is collecting, collect() waits for them", async () => {
   using store = openTestStore();
   const other = store.locks.tryCollect();

@@ -1,7 +1,7 @@
 import type { ReadTx } from "../store/database.ts";
 import { pause } from "../store/pause.ts";
 import type { Store } from "../store/store.ts";
-import { type CollectOptions, tryCollect } from "./collect.ts";
+import { type CollectOptions, collectIfDirty, tryCollect } from "./collect.ts";
 import { isDue } from "./due.ts";
 
 /** containerd's figures: a first run soon after start, and no more than this part of the time spent collecting. */
@@ -42,6 +42,7 @@ async function run(store: Store, options: ScheduleOptions, signal: AbortSignal):
     }
     try {
       await tryCollect(store, { ...options, signal });
+      await collectIfDirty(store, { ...options, signal });
       collectedAt = seq;
     } catch {
       // A full disk, say; the store stays dirty and the next run tries again. Calls that need it fail by themselves.

@@ -2,7 +2,7 @@ import type { Container } from "@ctr/client";
 import { defineCommand } from "../../command.ts";
 import { fail } from "../../errors.ts";
 import { writePidFile } from "../../pid-file.ts";
-import { attachProcess, chooseIo, openTerminalFor } from "../../process-session.ts";
+import { attachProcess, chooseIo, openTerminalFor, sizeFirst } from "../../process-session.ts";
 import { taskOptions } from "../../runtime-options.ts";
 import type { start } from "../../table/tasks.ts";
 import { containerArgument } from "./task.ts";
@@ -21,6 +21,7 @@ export const startCommand = defineCommand<typeof start>({
     const runtimeOptions = taskOptions(container.runtime.name, { noPivot: flags.noPivot });
     await using task = await container.createTask({ io, runtimeOptions, signal });
     if (flags.pidFile !== "") await writePidFile(flags.pidFile, task.pid);
+    if (terminal) await sizeFirst(task, terminal, signal);
     await task.start({ signal, watch: !flags.detach });
     if (flags.detach) {
       await task.detach();
