@@ -10,6 +10,7 @@ beforeAll(async () => {
   await bench.open();
   const { dir } = bench.now.daemon;
   runc = join(dir, "fake-runc");
+  // Each dump is another: a daemon fails where its content store has the same bytes already.
   // `--image-path DIR` is where the dump goes; `--leave-running` is left out where the task is to end.
   await writeFile(
     runc,
@@ -17,7 +18,7 @@ beforeAll(async () => {
 case " $* " in *" checkpoint "*) ;; *) exec ${Bun.which("runc")} "$@" ;; esac
 echo "$@" >>${dir}/calls
 while [ $# -gt 0 ]; do [ "$1" = --image-path ] && images=$2; shift; done
-mkdir -p "$images" && echo dumped >"$images/core-1.img"
+mkdir -p "$images" && echo "dump $$" >"$images/core-1.img"
 `,
     { mode: 0o755 },
   );
@@ -35,7 +36,9 @@ test("tasks checkpoint: the image that the Go tool makes, and a task that runs o
   expect(name).toMatch(/^containerd\.io\/checkpoint\/ours:\d\d-\d\d-\d{4}-\d\d:\d\d:\d\d$/);
   expect(await line(["tasks", "ls"])).toMatch(/^ours +\d+ +RUNNING$/m);
   await start("base");
-  const theirs = (await go(["tasks", "checkpoint", "base"])).stdout.trim();
+  const base = await go(["tasks", "checkpoint", "base"]);
+  expect(base).toMatchObject({ code: 0, stderr: "" });
+  const theirs = base.stdout.trim();
   const index = async (image: string) => {
     const row = lines(await line(["images", "ls", `name==${image}`]))[1]?.split(/\s+/) ?? [];
     const { manifests, ...rest } = JSON.parse(await line(["content", "get", row[2] ?? ""]));

@@ -29,6 +29,9 @@ export async function* liveNames(subject: LiveSubject, { client, snapshotter, si
     case "lease":
       for (const { id } of await client.leases.list([], { signal })) yield id;
       return;
+    case "sandbox":
+      for (const { id } of await client.sandboxes.list([], { signal })) yield id;
+      return;
     case "snapshot":
       for await (const { name } of client.snapshots(snapshotter).walk([], { signal })) yield name;
       return;

@@ -6,6 +6,7 @@ export type Subject =
   | "task"
   | "snapshot"
   | "lease"
+  | "sandbox"
   | "digest"
   | "file"
   | "directory"
@@ -48,6 +49,9 @@ const argumentsOf: Readonly<Record<string, Subjects>> = {
   "namespaces remove": { rest: "namespace" },
   "namespaces label": { first: ["namespace"] },
   run: { first: ["image"] },
+  "sandboxes run": { first: ["file"] },
+  "sandboxes remove": { rest: "sandbox" },
+  "sandboxes info": { first: ["sandbox"] },
   "snapshots commit": { first: [undefined, "snapshot"] },
   "snapshots diff": { first: ["snapshot", "snapshot"] },
   "snapshots info": { first: ["snapshot"] },
