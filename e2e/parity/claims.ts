@@ -792,4 +792,14 @@ export const claims: readonly Claim[] = [
     test: "sandboxes remove --force: one that does not stop is deleted only then; the exit code is 0 either way",
     flags: ["sandboxes remove --force"],
   },
+  {
+    file: "commands/checkpoint.e2e.test.ts",
+    test: "tasks checkpoint --image-path, --work-path and --exit: the dump stays where it was wanted, and no image is made",
+    flags: ["tasks checkpoint --exit", "tasks checkpoint --image-path", "tasks checkpoint --work-path"],
+  },
+  {
+    file: "engine/user-namespace.e2e.test.ts",
+    test: "run --uidmap and --gidmap: root inside, somebody else outside, with a root filesystem of its own",
+    flags: ["run --uidmap", "run --gidmap"],
+  },
 ];

@@ -57,7 +57,9 @@ function wrapTest(real: object): unknown {
     get(target, name) {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== "function") return member;
-      // `each`, `if`, `skipIf` return another `test`; `skip`, `only` are one. All want the real one as `this`.
+      // `test.concurrent` and its like are a `test` of their own.
+      if ("each" in member) return wrapTest(member);
+      // `each`, `if`, `skipIf` return another `test`. All want the real one as `this`.
       return (...args: unknown[]) => {
         const result: unknown = (member as Loose).apply(
           target,
