@@ -1,10 +1,20 @@
 import { ContainerdError } from "@ctr/api";
-import { type Descriptor, isIndexType, isManifestType, type Reference, referencePath, splitObject } from "@ctr/oci";
+import {
+  collectBytes,
+  type Descriptor,
+  isIndexType,
+  isManifestType,
+  type Reference,
+  referencePath,
+  splitObject,
+} from "@ctr/oci";
 import { apiUrl, repositoryScope } from "./api-url.ts";
 import type { HostClient } from "./host-client.ts";
 import type { HttpResponse, RequestBody } from "./http/message.ts";
+import { MAX_MANIFEST_BYTES } from "./resolve.ts";
 import type { Registry } from "./resolver.ts";
 import { unexpectedStatus } from "./status.ts";
+import { listUnderSubject, type StoredManifest } from "./subject-tag.ts";
 import { type ChunkedUpload, type ChunkRequest, sendChunks } from "./upload-chunks.ts";
 import { uploadLocation, withDigest } from "./upload-url.ts";
 
@@ -58,7 +68,16 @@ async function pushManifest(push: Push): Promise<PushOutcome> {
     push.signal,
   );
   await checkStored(put, push.descriptor);
+  await recordSubject(push, put);
   return "pushed";
+}
+
+async function recordSubject(push: Push, put: HttpResponse): Promise<void> {
+  const { client, descriptor, reference } = push;
+  const bytes = await collectBytes(push.source(0n), MAX_MANIFEST_BYTES);
+  const send: StoredManifest["send"] = (method, at, more) =>
+    sendUpload(push, method, apiUrl(client, reference, at), more);
+  await listUnderSubject({ descriptor, bytes, send }, put);
 }
 
 /** The tag, where the reference's digest (if any) is this manifest's; else the digest. */
