@@ -45,6 +45,18 @@ async function back(pid: number, to: number): Promise<void> {
   while ((await descriptors(pid)) > to) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Follows events until one came: a visitor may be gone before the daemon has begun to look out for any. */
+async function hear(): Promise<void> {
+  const events = client.events.subscribe()[Symbol.asyncIterator]();
+  let heard = false;
+  const first = events.next().then(() => {
+    heard = true;
+  });
+  for (let n = 0; !heard; n++) await client.namespaces.create(`heard-${n}`);
+  await first;
+  await events.return?.();
+}
+
 /** A client that waits for a task and for events, and is gone in the middle of it. */
 async function visit(id: string): Promise<void> {
   const visitor = await connect({ address: daemon.address });
@@ -66,6 +78,7 @@ test("R8: 10,000 resizes and 1,000 clients that vanish leave no descriptor", asy
   await task.start();
   const shimPid = Number(/^PPid:\s+(\d+)/m.exec(await Bun.file(`/proc/${task.pid}/status`).text())?.[1]);
   // What a daemon opens once, for the first who asks, is no leak.
+  await hear();
   await visit("steady");
   const before = { daemon: await descriptors(daemon.pid), shim: await descriptors(shimPid) };
   for (let n = 0; n < 10_000; n++) await task.resize({ width: 80 + (n % 40), height: 24 });
