@@ -140,8 +140,12 @@ async function report(error: unknown, words: readonly string[], around: Surround
   return interruptBehind(error)?.exitCode ?? FAILURE;
 }
 
+/** A command that runs for longer, in milliseconds, is worth compiling: the executable starts in no hurry to do so. */
+const LASTING_MS = 25;
+
 /** The process around `runCtr`. */
 export async function main(): Promise<void> {
+  setTimeout(() => Bun.unsafe.setJITPolicy(1), LASTING_MS);
   const stdout = openOutput(1);
   const stderr = openOutput(2);
   process.exitCode = await runCtr(Bun.argv.slice(2), { stdin: openInput(), stdout, stderr, env: process.env });

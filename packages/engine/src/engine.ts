@@ -87,7 +87,10 @@ export async function loadStoreRepair(options: OpenEngineOptions = {}): Promise<
 /** The root an `embedded` address names: `embedded` alone means the default, `embedded:///some/root` says it. */
 export function rootOfAddress(address: string): string {
   const path = address === "embedded" ? "" : address.slice("embedded://".length);
-  return path === "" ? defaultRoot() : join("/", path);
+  if (path === "") return defaultRoot();
+  // Only what needs it pays for loading node:path.
+  const isPlain = path.startsWith("/") && !/\/(\.|\/|$)/.test(path);
+  return isPlain ? path : join("/", path);
 }
 
 function once<T>(load: () => Promise<T>): () => Promise<T> {

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { type Digest, digestAlgorithm, digestHex } from "@ctr/oci";
 import type { Store } from "../store/store.ts";
 
@@ -10,13 +9,13 @@ export interface ContentLayout {
 }
 
 export function contentLayout(store: Pick<Store, "root">): ContentLayout {
-  const root = join(store.root, "io.containerd.content.v1.content");
-  return { root, blobs: join(root, "blobs"), ingest: join(root, "ingest") };
+  const root = `${store.root}/io.containerd.content.v1.content`;
+  return { root, blobs: `${root}/blobs`, ingest: `${root}/ingest` };
 }
 
 /** The file of a committed blob. */
 export function blobPath(layout: ContentLayout, digest: Digest): string {
-  return join(layout.blobs, digestAlgorithm(digest), digestHex(digest));
+  return `${layout.blobs}/${digestAlgorithm(digest)}/${digestHex(digest)}`;
 }
 
 /** What names an ingest on disk: the id keeps a ref that is used again from meeting the old directory. */
@@ -29,5 +28,5 @@ export interface IngestKey {
 /** The directory of an ingest; its bytes are in `data`. */
 export function ingestDir(layout: ContentLayout, key: IngestKey): string {
   const backendRef = `${key.namespace}/${key.id}/${key.ref}`;
-  return join(layout.ingest, new Bun.CryptoHasher("sha256").update(backendRef).digest("hex"));
+  return `${layout.ingest}/${new Bun.CryptoHasher("sha256").update(backendRef).digest("hex")}`;
 }

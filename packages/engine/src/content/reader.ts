@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { ContainerdError } from "@ctr/api";
-import type { BlobReader, ByteRange, Digest } from "@ctr/oci";
+import type { BlobReader, ByteRange, ContentInfo, Digest } from "@ctr/oci";
 import { diskError, hasErrno } from "../store/disk-error.ts";
 
 /** Bytes read at a time. */
@@ -9,9 +9,29 @@ const CHUNK_BYTES = 1024 * 1024;
 /** What is read at once and without a thread: a manifest or a configuration, which lists of images read by the hundred. */
 const SMALL_BYTES = 64 * 1024;
 
-/** Opens the bytes of a blob. `data_loss` when the record is there and the file is not. */
-export function openBlob(path: string, digest: Digest): BlobReader {
-  let fd: number | undefined = openFile(path, digest);
+/** Opens the bytes of a blob that is recorded with `size`. `data_loss` when the record is there and the file is not. */
+export function openBlob(path: string, { digest, size }: Pick<ContentInfo, "digest" | "size">): BlobReader {
+  return size > 0n && size <= SMALL_BYTES ? openSmall(path, digest) : openLarge(path, digest);
+}
+
+/** Holds the bytes: mapping a file takes no module to load, and less time than opening and reading it. */
+function openSmall(path: string, digest: Digest): BlobReader {
+  // Copied at once: the file belongs to nobody who would change it, but a mapping must not outlive that belief.
+  const bytes = opened(digest, () => Bun.mmap(path)).slice();
+  const size = BigInt(bytes.byteLength);
+  return {
+    size,
+    stream(range, { signal }) {
+      const { start, end } = clamp(range, size);
+      signal.throwIfAborted();
+      return once(bytes.subarray(start, end));
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+function openLarge(path: string, digest: Digest): BlobReader {
+  let fd: number | undefined = opened(digest, () => openSync(path, "r"));
   const size = BigInt(fstatSync(fd).size);
   return {
     size,
@@ -20,9 +40,7 @@ export function openBlob(path: string, digest: Digest): BlobReader {
         throw new ContainerdError({ code: "internal", what: "a closed blob was read", where: { digest } });
       const { start, end } = clamp(range, size);
       signal.throwIfAborted();
-      return end - start <= SMALL_BYTES
-        ? once(readSmall(fd, { path, start, end }))
-        : readRange(path, { start, end }, signal);
+      return readRange(path, { start, end }, signal);
     },
     async [Symbol.asyncDispose]() {
       if (fd !== undefined) closeSync(fd);
@@ -31,9 +49,9 @@ export function openBlob(path: string, digest: Digest): BlobReader {
   };
 }
 
-function openFile(path: string, digest: Digest): number {
+function opened<T>(digest: Digest, open: () => T): T {
   try {
-    return openSync(path, "r");
+    return open();
   } catch (error) {
     if (!hasErrno(error, "ENOENT")) throw diskError(error, "cannot read blob", { digest });
     throw new ContainerdError({
@@ -55,16 +73,6 @@ interface Range {
 function clamp(range: ByteRange, size: bigint): Range {
   const end = range.length === 0n || range.offset + range.length > size ? size : range.offset + range.length;
   return { start: Number(range.offset), end: Number(end) };
-}
-
-function readSmall(fd: number, { path, start, end }: { readonly path: string } & Range): Uint8Array {
-  const bytes = Buffer.allocUnsafeSlow(end - start);
-  for (let at = 0; at < bytes.byteLength; ) {
-    const count = readSync(fd, bytes, at, bytes.byteLength - at, start + at);
-    if (count === 0) throw endedEarly(path, start + at, end);
-    at += count;
-  }
-  return bytes;
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {

@@ -44,8 +44,7 @@ export class EngineContent implements ContentStore {
   }
 
   async readerAt(digest: Digest): Promise<BlobReader> {
-    await this.info(digest);
-    return openBlob(this.pathOf(digest), digest);
+    return openBlob(this.pathOf(digest), await this.info(digest));
   }
 
   /** Where the bytes of a blob are, whether or not the namespace knows it. */

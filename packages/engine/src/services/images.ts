@@ -1,7 +1,6 @@
 import { type imagesV1, protobufEmpty } from "@ctr/api";
 import { parseDigest } from "@ctr/oci";
 import type { ServiceImpl } from "@ctr/rpc";
-import { collect } from "../gc/collect.ts";
 import { createImage, deleteImage, getImage, listImages, updateImage } from "../metadata/images.ts";
 import { scopeOf } from "../scope.ts";
 import { nanosOf } from "../store/clock.ts";
@@ -43,7 +42,7 @@ export function imagesService(store: Store): ServiceImpl<typeof imagesV1.ImagesD
       const { namespace } = scopeOf(context);
       const digest = req.target === undefined ? undefined : parseDigest(req.target.digest);
       store.db.write((tx) => deleteImage(store, tx, namespace, req.name, digest));
-      if (req.sync) await collect(store, context);
+      if (req.sync) await (await import("../gc/collect.ts")).collect(store, context);
       return protobufEmpty.Empty.fromPartial({});
     },
   };

@@ -1,7 +1,6 @@
 import { LEASE_OWNER_HEADER, type leasesV1, protobufEmpty } from "@ctr/api";
 import type { CallContext, ServiceImpl } from "@ctr/rpc";
 import { processState } from "@ctr/sys";
-import { collect } from "../gc/collect.ts";
 import {
   addLeaseResource,
   createLease,
@@ -26,7 +25,7 @@ export function leasesService(store: Store): ServiceImpl<typeof leasesV1.LeasesD
     async delete({ id, sync }, context) {
       const { namespace } = scopeOf(context);
       store.db.write((tx) => deleteLease(tx, namespace, id));
-      if (sync) await collect(store, context);
+      if (sync) await (await import("../gc/collect.ts")).collect(store, context);
       return protobufEmpty.Empty.fromPartial({});
     },
 

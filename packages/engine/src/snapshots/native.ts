@@ -7,7 +7,7 @@ import type { SnapshotDriver, SnapshotPlace } from "./driver.ts";
 
 /** Each snapshot a full copy: works on every filesystem and for every user. */
 export function nativeDriver(store: Pick<Store, "root">): SnapshotDriver {
-  const dir = join(store.root, "io.containerd.snapshotter.v1.native", "snapshots");
+  const dir = `${store.root}/io.containerd.snapshotter.v1.native/snapshots`;
   const tree = (id: bigint) => join(dir, String(id));
   return {
     name: "native",

@@ -6,7 +6,7 @@ import type { NewSnapshot, SnapshotDriver, SnapshotPlace } from "./driver.ts";
 
 /** Each layer a directory of its own, stacked by the kernel's overlay filesystem; containerd's layout. */
 export function overlayDriver(store: Pick<Store, "root">): SnapshotDriver {
-  const dir = join(store.root, "io.containerd.snapshotter.v1.overlayfs", "snapshots");
+  const dir = `${store.root}/io.containerd.snapshotter.v1.overlayfs/snapshots`;
   const fs = (id: bigint) => join(dir, String(id), "fs");
   return {
     name: "overlayfs",

@@ -1,9 +1,8 @@
-import { type SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
-import { statSync } from "node:fs";
-import { dirname } from "node:path";
+import { constants, type SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
 import { ContainerdError } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
-import { findLogFault } from "./log-file.ts";
+import { findLogFault, hasLog } from "./log-file.ts";
+import { type OpenedFile, openedFile } from "./opened-file.ts";
 import { migrations, SCHEMA_VERSION } from "./schema.ts";
 import { isBusy, REPAIR, sqliteError } from "./sqlite-error.ts";
 
@@ -39,7 +38,7 @@ const BUSY_RETRY_MS = 2;
 export class Database implements Disposable {
   readonly path: string;
   readonly #sqlite: Sqlite;
-  readonly #root: { readonly path: string; readonly dev: bigint; readonly ino: bigint; readonly file: bigint };
+  #file: OpenedFile | undefined;
   #open = true;
   #hasWritten = false;
   #writing = false;
@@ -51,17 +50,14 @@ export class Database implements Disposable {
     refuseForeignLog(path);
     try {
       this.#sqlite = new Sqlite(path, { create: true, strict: true, safeIntegers: true });
+      // The empty log stays when the last connection is closed: to make it and its index anew takes a short command as
+      // long as what it came for.
+      this.#sqlite.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
       this.#sqlite.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       this.#prepareFile();
-      // foreign_keys and synchronous belong to the connection, journal_mode to the file.
-      this.#sqlite.run("PRAGMA synchronous = FULL");
-      this.#sqlite.run("PRAGMA foreign_keys = ON");
     } catch (error) {
       throw sqliteError(error, "cannot open database", path);
     }
-    const dir = dirname(path);
-    const { dev, ino } = statSync(dir, { bigint: true });
-    this.#root = { path: dir, dev, ino, file: inodeOf(path) };
   }
 
   /** Whether a transaction of this process has changed anything. */
@@ -165,7 +161,8 @@ export class Database implements Disposable {
   }
 
   #begin(): void {
-    this.#checkRoot();
+    this.#file ??= this.#firstWrite();
+    this.#file.check();
     this.#sqlite.run("BEGIN IMMEDIATE");
     const [version] = this.#version();
     if (version === SCHEMA_VERSION) return;
@@ -178,19 +175,13 @@ export class Database implements Disposable {
     });
   }
 
-  /** A root that was mounted over, or moved, while it was open would be written where nobody looks for it. */
-  #checkRoot(): void {
-    const now = statSync(this.#root.path, { bigint: true, throwIfNoEntry: false });
-    if (now !== undefined && now.dev === this.#root.dev && now.ino === this.#root.ino) {
-      if (inodeOf(this.path) === this.#root.file) return;
-      throw replaced(this.path);
-    }
-    throw new ContainerdError({
-      code: "failed_precondition",
-      what: "cannot write to the store",
-      where: { root: this.#root.path },
-      why: "the directory is not the one that was opened: something was mounted over it, or it was moved",
-    });
+  /** What only a writer needs; all of it belongs to the connection. */
+  #firstWrite(): OpenedFile {
+    // The log that stays is cut to nothing.
+    this.#sqlite.run("PRAGMA journal_size_limit = 0");
+    this.#sqlite.run("PRAGMA synchronous = FULL");
+    this.#sqlite.run("PRAGMA foreign_keys = ON");
+    return openedFile(this.path);
   }
 
   #tx(effects: (() => void)[]): WriteTx {
@@ -217,14 +208,14 @@ export class Database implements Disposable {
    * without waiting, whatever the timeout.
    */
   #prepareFile(): void {
-    const deadline = performance.now() + BUSY_TIMEOUT_MS;
+    const deadline = Date.now() + BUSY_TIMEOUT_MS;
     for (;;) {
       try {
         const [version] = this.#version();
         if (version !== SCHEMA_VERSION) this.#migrate();
         return;
       } catch (error) {
-        if (!isBusy(error) || performance.now() > deadline) throw error;
+        if (!isBusy(error) || Date.now() > deadline) throw error;
         Bun.sleepSync(BUSY_RETRY_MS);
       }
     }
@@ -257,23 +248,8 @@ export class Database implements Disposable {
 
 type Nested<T> = { readonly kind: "done"; readonly value: T } | { readonly kind: "failed"; readonly error: unknown };
 
-function inodeOf(path: string): bigint {
-  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
-}
-
-/** A database that was rebuilt meanwhile: nobody would read what is written to the old file. */
-function replaced(path: string): ContainerdError {
-  return new ContainerdError({
-    code: "failed_precondition",
-    what: "cannot write database",
-    where: { path },
-    why: "the file is not the one that was opened: it was repaired, or restored",
-    fix: "run the command again",
-  });
-}
-
 function refuseForeignLog(path: string): void {
-  const why = findLogFault(path);
+  const why = hasLog(path) ? findLogFault(path) : undefined;
   if (why === undefined) return;
   throw new ContainerdError({ code: "data_loss", what: "cannot open database", where: { path }, why, fix: REPAIR });
 }

@@ -1,5 +1,4 @@
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { type FileLock, openLock, tryLock } from "@ctr/sys";
 
 interface Cancel {
@@ -26,7 +25,7 @@ export interface Locks {
 /** The locks under `dir`. */
 export function openLocks(dir: string): Locks {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const path = (name: string) => join(dir, name);
+  const path = (name: string) => `${dir}/${name}`;
   return {
     holdDisk: (options) => openLock(path("disk"), { ...options, shared: true }),
     sweepDisk: (options) => openLock(path("disk"), options),

@@ -4,6 +4,11 @@ import { hasErrno } from "./disk-error.ts";
 /** https://sqlite.org/fileformat2.html#the_wal_header: the last bit says in which order checksums are computed. */
 const MAGIC = 0x377f0682;
 
+/** Whether a database has a log with anything in it: every command asks, and loading node:fs takes a millisecond. */
+export function hasLog(path: string): boolean {
+  return Bun.file(`${path}-wal`).size > 0;
+}
+
 /**
  * What is wrong with the write-ahead log of a database. SQLite passes over one that does not begin as a log does, and
  * with it over all that was written last, and says nothing. One of zeros lost its power before it was worth anything.

@@ -1,5 +1,4 @@
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
 import { type Clock, hostClock } from "./clock.ts";
@@ -33,37 +32,68 @@ const FOREIGN = "io.containerd.metadata.v1.bolt";
 /**
  * Opens the store in `root`, and makes it if it is not there. `permission_denied` when another user owns it,
  * `failed_precondition` when a containerd uses the directory.
+ *
+ * Every command opens one, and most only read: what node:fs is needed for, a millisecond's load, waits until something
+ * is made. A database that says it is this user's has been through that.
  */
 export function openStore(root: string, options: OpenStoreOptions = {}): Store {
-  claimRoot(root);
-  const db = new Database(join(root, "meta.db"));
-  // SQLite gives its -wal and -shm the mode of the database.
-  chmodSync(db.path, 0o600);
+  const path = `${root}/meta.db`;
+  const isThere = Bun.file(path).size > 0;
+  if (!isThere) claimRoot(root);
+  const db = new Database(path);
   try {
-    const id = storeId(db);
-    const state = join(openStateParent(options.stateParent ?? defaultStateParent()), id);
-    // The root user of a user namespace has to walk through it to its root filesystem; everything in it has modes of its own.
-    makeOurs(state, process.geteuid?.() === 0 ? 0o711 : 0o700);
-    failpoint("store.state");
-    return {
-      id,
-      root,
-      state,
-      db,
-      locks: openLocks(join(state, "locks")),
-      clock: options.clock ?? hostClock,
-      [Symbol.dispose]: () => db[Symbol.dispose](),
-    };
+    const { id, owner } = readFacts(db);
+    const known = id !== undefined && owner === `${process.geteuid?.()}`;
+    const stateOf = (made: string) => `${options.stateParent ?? defaultStateParent()}/${made}`;
+    if (known) return storeOf(root, { db, id, state: stateOf(id) }, options);
+    if (isThere) claimRoot(root);
+    const made = recordFacts(db);
+    return storeOf(root, { db, id: made, state: stateOf(made) }, options);
   } catch (error) {
     db[Symbol.dispose]();
     throw error;
   }
 }
 
+interface Opened {
+  readonly db: Database;
+  readonly id: string;
+  readonly state: string;
+}
+
+/** The state directory is made, and the modes of all are mended, when it is first asked for. */
+function storeOf(root: string, { db, id, state }: Opened, options: OpenStoreOptions): Store {
+  let locks: Locks | undefined;
+  const ready = () => {
+    if (locks !== undefined) return locks;
+    claimRoot(root);
+    openStateParent(state.slice(0, state.lastIndexOf("/")));
+    // The root user of a user namespace has to walk through it to its root filesystem; everything in it has modes of its own.
+    makeOurs(state, process.geteuid?.() === 0 ? 0o711 : 0o700);
+    failpoint("store.state");
+    locks = openLocks(`${state}/locks`);
+    return locks;
+  };
+  return {
+    id,
+    root,
+    get state() {
+      ready();
+      return state;
+    },
+    db,
+    get locks() {
+      return ready();
+    },
+    clock: options.clock ?? hostClock,
+    [Symbol.dispose]: () => db[Symbol.dispose](),
+  };
+}
+
 /** `/var/lib/ctr` for root, `$XDG_DATA_HOME/ctr` for anyone else. */
 export function defaultRoot(): string {
   if (process.getuid?.() === 0) return "/var/lib/ctr";
-  return join(process.env["XDG_DATA_HOME"] || join(homeDir(), ".local/share"), "ctr");
+  return `${process.env["XDG_DATA_HOME"] || `${homeDir()}/.local/share`}/ctr`;
 }
 
 /** The directory that the state directories of all of a user's stores are in. */
@@ -72,7 +102,7 @@ export function defaultStateParent(): string {
   if (uid === 0) return "/run/ctr";
   const runtimeDir = process.env["XDG_RUNTIME_DIR"];
   // Without a session there is no such directory; the store's own will do, as it is the user's alone.
-  return runtimeDir ? join(runtimeDir, "ctr") : join(defaultRoot(), "state");
+  return runtimeDir ? `${runtimeDir}/ctr` : `${defaultRoot()}/state`;
 }
 
 function homeDir(): string {
@@ -88,7 +118,7 @@ function homeDir(): string {
 
 /** Makes the root if need be; refuses one that is another user's, or a containerd's. */
 export function claimRoot(root: string): void {
-  if (existsSync(join(root, FOREIGN))) {
+  if (existsSync(`${root}/${FOREIGN}`)) {
     const fix = "name another directory with --address embedded:///some/root";
     throw new ContainerdError({
       code: "failed_precondition",
@@ -116,10 +146,9 @@ function makeOurs(dir: string, mode: number): void {
 }
 
 /** Other users' stores have their state beside ours, so its parent may be entered, not listed. */
-function openStateParent(dir: string): string {
+function openStateParent(dir: string): void {
   try {
     if (mkdirSync(dir, { recursive: true, mode: 0o711 }) !== undefined) chmodSync(dir, 0o711);
-    return dir;
   } catch (error) {
     throw cannotUse(dir, error);
   }
@@ -148,14 +177,24 @@ function cannotUse(dir: string, cause: unknown): ContainerdError {
   });
 }
 
-function storeId(db: Database): string {
-  const read = () =>
-    db.read((tx) => tx.get<{ readonly value: string }>("SELECT value FROM meta WHERE key = 'id'"))?.value;
-  const known = read();
-  if (known !== undefined) return known;
+/** What the database says of the store: its id, and the user whose it was when somebody last looked. */
+function readFacts(db: Database): { readonly id: string | undefined; readonly owner: string | undefined } {
+  type Fact = { readonly key: string; readonly value: string };
+  const facts = db.read((tx) => tx.all<Fact>("SELECT key, value FROM meta WHERE key IN ('id', 'owner')"));
+  const textOf = (key: string) => facts.find((fact) => fact.key === key)?.value;
+  return { id: textOf("id"), owner: textOf("owner") };
+}
+
+/** The id of a store whose directory has just been looked at. */
+function recordFacts(db: Database): string {
+  // SQLite gives what it makes later the mode of the database.
+  for (const end of ["", "-wal", "-shm"]) chmodSync(`${db.path}${end}`, 0o600);
   // node:crypto would take 2 ms to load.
   const made = Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex");
-  // Two first commands may race here: the row that is there first stays.
-  db.write((tx) => tx.run("INSERT OR IGNORE INTO meta (key, value) VALUES ('id', ?)", made));
-  return read() ?? made;
+  db.write((tx) => {
+    // Two first commands may race here: the row that is there first stays.
+    tx.run("INSERT OR IGNORE INTO meta (key, value) VALUES ('id', ?)", made);
+    tx.run("INSERT OR REPLACE INTO meta (key, value) VALUES ('owner', ?)", `${process.geteuid?.()}`);
+  });
+  return readFacts(db).id ?? made;
 }

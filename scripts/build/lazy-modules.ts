@@ -1,0 +1,47 @@
+import type { BunPlugin } from "bun";
+
+/**
+ * Modules that take a command of a few milliseconds a good part of one to load, and that it often never uses: they are
+ * loaded when one of their functions is first called, one of their classes first made, one of their constants first read.
+ */
+const slow: readonly string[] = ["node:fs", "node:fs/promises", "node:os", "node:path", "@bufbuild/protobuf/wire"];
+
+const NAMESPACE = "lazy";
+
+/** For the executable alone: elsewhere the imports are what they say. */
+export const lazyModules: BunPlugin = {
+  name: "lazy modules",
+  setup(build) {
+    const imports = new RegExp(`(?<=^(?:import|\\}) .*from )"(${slow.join("|")})";$`, "gm");
+    // The bundler does not ask plugins about modules it knows, so they get names that it does not.
+    build.onLoad({ filter: /\/packages\/.*\.ts$/ }, async ({ path }) => {
+      const text = await Bun.file(path).text();
+      return { contents: text.replaceAll(imports, `"${NAMESPACE}:$1";`), loader: "ts" };
+    });
+    build.onResolve({ filter: new RegExp(`^${NAMESPACE}:`) }, ({ path }) => {
+      return { path: path.slice(NAMESPACE.length + 1), namespace: NAMESPACE, sideEffects: false };
+    });
+    build.onLoad({ filter: /.*/, namespace: NAMESPACE }, async ({ path }) => {
+      return { contents: facade(path, await import(path)), loader: "js", resolveDir: import.meta.dir };
+    });
+  },
+};
+
+/** A module with the same exports, whose reader pays when it uses one. */
+function facade(name: string, real: Readonly<Record<string, unknown>>): string {
+  const load = `let loaded; const real = () => (loaded ??= require(${JSON.stringify(name)}));`;
+  const names = Object.keys(real).filter((key) => key !== "default");
+  return [load, ...names.map((key) => `export const ${key} = ${standIn(key, real[key])};`)].join("\n");
+}
+
+function standIn(key: string, value: unknown): string {
+  if (typeof value === "function" && !isClass(value)) return `(...args) => real().${key}(...args)`;
+  if (typeof value !== "object" && typeof value !== "function") return JSON.stringify(value);
+  // A function as the target, which unlike a class may show another prototype: `instanceof` asks for it.
+  const construct = `construct: (_, args) => Reflect.construct(real().${key}, args)`;
+  return `/* @__PURE__ */ new Proxy(function () {}, { get: (_, name) => real().${key}[name], ${construct} })`;
+}
+
+function isClass(value: object): boolean {
+  return /^[A-Z]/.test("name" in value ? String(value.name) : "");
+}
