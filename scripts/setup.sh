@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the project needs: `setup.sh` the npm packages, `setup.sh demo` also what a container needs to run,
-# `setup.sh test` also every peer the tests compare with. Idempotent; installs only what is not on PATH, starts no service.
+# `setup.sh bench` also whom we are timed against, `setup.sh test` every peer the tests compare with. Idempotent;
+# installs only what is not on PATH, starts no service.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 level=${1:-build}
@@ -36,6 +37,15 @@ nsenter util-linux
 tar tar
 gzip gzip
 "
+bench_parts="$demo_parts
+containerd containerd
+ctr containerd
+mkfs.ext4 e2fsprogs
+busybox busybox-static
+go golang-go
+curl curl
+igzip isal
+"
 test_parts="$demo_parts
 containerd containerd
 ctr containerd
@@ -56,6 +66,9 @@ go golang-go
 buildah buildah
 "
 # Libraries have no command: a file tells.
+bench_files="
+/usr/share/gocode/src/github.com/containerd/containerd golang-github-containerd-containerd-dev
+"
 test_files="
 /usr/share/gocode/src/github.com/containerd/containerd golang-github-containerd-containerd-dev
 /usr/bin/docker docker.io
@@ -142,9 +155,13 @@ case "$level" in
     image_packages "$demo_debs"
     shim
     ;;
+  bench)
+    apt_packages "$bench_parts" "$bench_files"
+    image_packages "$demo_debs"
+    ;;
   test)
     apt_packages "$test_parts" "$test_files"
     image_packages "$test_debs"
     ;;
-  *) fail "usage: setup.sh [build|demo|test]" ;;
+  *) fail "usage: setup.sh [build|demo|bench|test]" ;;
 esac

@@ -12,10 +12,15 @@ const { signal } = new AbortController();
 type Client = Awaited<ReturnType<typeof connect>>;
 
 /** Fills a namespace through the API; the embedded engine is served for as long as that takes. */
-async function fill(arena: Arena, who: Contestant, make: (client: Client) => Promise<void>): Promise<void> {
+export async function fill(
+  arena: Arena,
+  who: Contestant,
+  namespace: string,
+  make: (client: Client) => Promise<void>,
+): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const served = who === "embedded" ? stack.use(await startServe({ root: arena.root })) : arena.daemon;
-  await using client = await connect({ address: served.address, namespace: `lists-${who}` });
+  await using client = await connect({ address: served.address, namespace });
   await using lease = await client.leases.hold();
   await make(lease.client);
 }
@@ -59,34 +64,41 @@ function listOf(
     goals,
     rounds: 15,
     async setUp(arena) {
-      for (const who of contestants) await fill(arena, who, make);
+      for (const who of contestants) await fill(arena, who, `lists-${who}`, make);
     },
     // Another namespace than the one `command` names: what is listed is there for this case alone.
     run: (arena, who) => quietly([...arena.command(who, "-n", `lists-${who}`), ...words]),
   };
 }
 
+export const makeImages = (client: Client, count: number) => each(count, (at) => makeImage(client, at));
+
+export const makeContainers = (client: Client, count: number) =>
+  each(count, (at) =>
+    client.containers.create({
+      id: `container-${at}`,
+      image: "docker.io/bench/image:latest",
+      runtime: { name: "io.containerd.runc.v2" },
+      spec: { ociVersion: "1.1.0" },
+    }),
+  );
+
+export const makeSnapshots = (client: Client, count: number) =>
+  each(count, (at) =>
+    client.snapshots().prepare(`snapshot-${at}`, "", { signal, labels: { "containerd.io/gc.root": "bench" } }),
+  );
+
+const makeBlobs = (client: Client, count: number) =>
+  each(count, (at) => putBlob(client, `blob ${at}`, { "containerd.io/gc.root": "bench" }));
+
 const onList = { embedded: 0.6, ours: 1 };
 export const lists: readonly Case[] = [
   listOf(`\`images ls\`, ${IMAGES} images`, ["images", "ls"], { embedded: 0.1, ours: 0.5 }, (client) =>
-    each(IMAGES, (at) => makeImage(client, at)),
+    makeImages(client, IMAGES),
   ),
   listOf(`\`containers ls\`, ${CONTAINERS}`, ["containers", "ls"], onList, (client) =>
-    each(CONTAINERS, (at) =>
-      client.containers.create({
-        id: `container-${at}`,
-        image: "docker.io/bench/image:latest",
-        runtime: { name: "io.containerd.runc.v2" },
-        spec: { ociVersion: "1.1.0" },
-      }),
-    ),
+    makeContainers(client, CONTAINERS),
   ),
-  listOf(`\`snapshots ls\`, ${SNAPSHOTS}`, ["snapshots", "ls"], onList, (client) =>
-    each(SNAPSHOTS, (at) =>
-      client.snapshots().prepare(`snapshot-${at}`, "", { signal, labels: { "containerd.io/gc.root": "bench" } }),
-    ),
-  ),
-  listOf(`\`content ls\`, ${BLOBS} blobs`, ["content", "ls"], onList, (client) =>
-    each(BLOBS, (at) => putBlob(client, `blob ${at}`, { "containerd.io/gc.root": "bench" })),
-  ),
+  listOf(`\`snapshots ls\`, ${SNAPSHOTS}`, ["snapshots", "ls"], onList, (client) => makeSnapshots(client, SNAPSHOTS)),
+  listOf(`\`content ls\`, ${BLOBS} blobs`, ["content", "ls"], onList, (client) => makeBlobs(client, BLOBS)),
 ];
