@@ -51,7 +51,10 @@ async function main(words: readonly string[]): Promise<void> {
 
 /** Takes the place down when the bench is interrupted, until disposed. */
 function endWith(arena: Arena): Disposable {
-  const end = () => void arena[Symbol.asyncDispose]().finally(() => process.exit(130));
+  const end = async () => {
+    await arena[Symbol.asyncDispose]();
+    process.exit(130);
+  };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, end);
   return {
     [Symbol.dispose]() {

@@ -11,13 +11,25 @@ const SMALL_BYTES = 64 * 1024;
 
 /** Opens the bytes of a blob that is recorded with `size`. `data_loss` when the record is there and the file is not. */
 export function openBlob(path: string, { digest, size }: Pick<ContentInfo, "digest" | "size">): BlobReader {
-  return size > 0n && size <= SMALL_BYTES ? openSmall(path, digest) : openLarge(path, digest);
+  const bytes = size > 0n && size <= SMALL_BYTES ? mapped(path) : undefined;
+  return bytes === undefined ? openFile(path, digest) : openBytes(bytes);
 }
 
-/** Holds the bytes: mapping a file takes no module to load, and less time than opening and reading it. */
-function openSmall(path: string, digest: Digest): BlobReader {
-  // Copied at once: the file belongs to nobody who would change it, but a mapping must not outlive that belief.
-  const bytes = opened(digest, () => Bun.mmap(path)).slice();
+/**
+ * The bytes of a file: mapping it takes no module to load, and less time than opening and reading it. Undefined where it
+ * cannot be mapped: the runtime asks for the right to write, which blobs give to nobody, so to root alone.
+ */
+function mapped(path: string): Uint8Array | undefined {
+  try {
+    // Copied at once: nobody changes a blob, but a mapping must not outlive that belief.
+    return Bun.mmap(path).slice();
+  } catch {
+    // Opening it says what is wrong, if anything is.
+    return undefined;
+  }
+}
+
+function openBytes(bytes: Uint8Array): BlobReader {
   const size = BigInt(bytes.byteLength);
   return {
     size,
@@ -30,8 +42,8 @@ function openSmall(path: string, digest: Digest): BlobReader {
   };
 }
 
-function openLarge(path: string, digest: Digest): BlobReader {
-  let fd: number | undefined = opened(digest, () => openSync(path, "r"));
+function openFile(path: string, digest: Digest): BlobReader {
+  let fd: number | undefined = openForReading(path, digest);
   const size = BigInt(fstatSync(fd).size);
   return {
     size,
@@ -49,9 +61,9 @@ function openLarge(path: string, digest: Digest): BlobReader {
   };
 }
 
-function opened<T>(digest: Digest, open: () => T): T {
+function openForReading(path: string, digest: Digest): number {
   try {
-    return open();
+    return openSync(path, "r");
   } catch (error) {
     if (!hasErrno(error, "ENOENT")) throw diskError(error, "cannot read blob", { digest });
     throw new ContainerdError({

@@ -188,7 +188,8 @@ function readFacts(db: Database): { readonly id: string | undefined; readonly ow
 /** The id of a store whose directory has just been looked at. */
 function recordFacts(db: Database): string {
   // SQLite gives what it makes later the mode of the database.
-  for (const end of ["", "-wal", "-shm"]) chmodSync(`${db.path}${end}`, 0o600);
+  for (const path of ["", "-wal", "-shm"].map((end) => `${db.path}${end}`))
+    if (existsSync(path)) chmodSync(path, 0o600);
   // node:crypto would take 2 ms to load.
   const made = Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex");
   db.write((tx) => {
