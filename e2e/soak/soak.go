@@ -96,6 +96,9 @@ func (t *tally) print() {
 	}
 }
 
+// How long a client waits for a daemon to greet it: the machine may be busy with other things than these.
+const patience = 2 * time.Minute
+
 // One client: a namespace of its own for every fourth, so that some share theirs.
 type worker struct {
 	socket, ref string
@@ -126,7 +129,7 @@ var jobs = []job{
 
 func (w *worker) until(ctx context.Context, end time.Time, counts *tally) error {
 	ctx = namespaces.WithNamespace(ctx, fmt.Sprintf("soak-%d", w.number/4))
-	client, err := containerd.New(w.socket)
+	client, err := containerd.New(w.socket, containerd.WithTimeout(patience))
 	if err != nil {
 		return err
 	}
@@ -180,7 +183,7 @@ func (w *worker) reconnect(ctx context.Context) error {
 	// As a client that crashed: a stream is open, and nobody ends it.
 	w.client.Subscribe(ctx)
 	w.client.Close()
-	client, err := containerd.New(w.socket)
+	client, err := containerd.New(w.socket, containerd.WithTimeout(patience))
 	if err != nil {
 		return err
 	}
