@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import type { PrivateContainerd } from "../support/containerd.ts";
 import { startServe } from "../support/engine.ts";
+import { buildGo } from "../support/go.ts";
 import { busyboxLayout, pushLayout } from "../support/images.ts";
-import { mustRun, run } from "../support/process.ts";
+import { run } from "../support/process.ts";
 import { type PrivateRegistry, startRegistry } from "../support/registry.ts";
 
 /** A Go program on containerd's client library, as Debian packages it, against `ctr serve`. */
@@ -14,17 +15,7 @@ let program: string;
 beforeAll(async () => {
   [daemon, registry] = await Promise.all([startServe(), startRegistry()]);
   await pushLayout(registry.host, "library/busybox", "latest", await busyboxLayout());
-  program = join(daemon.dir, "client");
-  const source = resolve(import.meta.dir, "client.go");
-  // No module, no network, no C compiler: the libraries are those of Debian.
-  const env = {
-    GO111MODULE: "off",
-    GOPATH: "/usr/share/gocode",
-    GOFLAGS: "",
-    CGO_ENABLED: "0",
-    GOCACHE: "/var/tmp/ctr-go-cache",
-  };
-  await mustRun(["go", "build", "-o", program, source], { env, timeoutMs: 300_000 });
+  program = await buildGo(resolve(import.meta.dir, "client.go"), join(daemon.dir, "client"));
 });
 afterAll(async () => {
   await daemon?.[Symbol.asyncDispose]();
