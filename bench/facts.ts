@@ -21,10 +21,15 @@ export function medianOf(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-/** Milliseconds that `work` takes, the median of `rounds` after one that does not count. */
-export async function timeOf(rounds: number, work: () => Promise<unknown>): Promise<number> {
+/** Milliseconds that `work` takes, the median of `rounds` after one that does not count; `before` each is not timed. */
+export async function timeOf(
+  rounds: number,
+  work: () => Promise<unknown>,
+  before?: () => Promise<unknown>,
+): Promise<number> {
   const times: number[] = [];
   for (let round = -1; round < rounds; round++) {
+    await before?.();
     const begun = process.hrtime.bigint();
     await work();
     if (round >= 0) times.push(Number(process.hrtime.bigint() - begun) / 1e6);

@@ -15,7 +15,7 @@ export async function growth(arena: Arena): Promise<readonly Fact[]> {
     { name: "containers ls", words: ["containers", "ls"], make: makeContainers },
     {
       name: "a collection among snapshots, with nothing to take",
-      words: ["content", "prune", "references"],
+      words: ["leases", "rm", "--sync", "growth"],
       make: makeSnapshots,
     },
   ]) {
@@ -24,7 +24,9 @@ export async function growth(arena: Arena): Promise<readonly Fact[]> {
       const namespace = `growth-${name.replaceAll(/\W+/g, "-").slice(0, 20)}-${count}`;
       await fill(arena, "embedded", namespace, (client) => make(client, count));
       const argv = [...arena.command("embedded", "-n", namespace), ...words];
-      times.push(await timeOf(ROUNDS, () => quietly(argv)));
+      // A lease that is let go of makes the engine look; the others need none.
+      const before = () => quietly(arena.command("embedded", "-n", namespace, "leases", "create", "--id", "growth"));
+      times.push(await timeOf(ROUNDS, () => quietly(argv), words[0] === "leases" ? before : undefined));
     }
     const [few = Number.NaN, many = Number.NaN] = times;
     facts.push({ name: `${name}, ${MANY} against ${FEW}`, value: many / few, unit: "times", goal: 12 });

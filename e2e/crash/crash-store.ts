@@ -21,6 +21,8 @@ export interface CrashImage extends AsyncDisposable {
   readonly imported: string;
   /** What `images pull` calls it. */
   readonly pulled: string;
+  /** Puts it in the registry under one more repository; what `images pull` calls it there. */
+  pushAs(repository: string): Promise<string>;
 }
 
 export async function openCrashImage(): Promise<CrashImage> {
@@ -37,7 +39,18 @@ export async function openCrashImage(): Promise<CrashImage> {
   await pushLayout(registry.host, "crash/image", "latest", layout);
   const archive = join(dir, "image.tar");
   await archiveOf(layout, archive);
-  return { dir, registry, archive, imported: IMPORTED, pulled, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return {
+    dir,
+    registry,
+    archive,
+    imported: IMPORTED,
+    pulled,
+    async pushAs(repository) {
+      await pushLayout(registry.host, repository, "latest", layout);
+      return `${registry.host}/${repository}:latest`;
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
 }
 
 const IMPORTED = "crash.test/image:latest";
