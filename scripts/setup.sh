@@ -57,6 +57,8 @@ tmux tmux
 zsh zsh
 fish fish
 ps procps
+ip iproute2
+iptables iptables
 mkfs.ext4 e2fsprogs
 script bsdutils
 setpriv util-linux
@@ -72,6 +74,7 @@ bench_files="
 test_files="
 /usr/share/gocode/src/github.com/containerd/containerd golang-github-containerd-containerd-dev
 /usr/bin/docker docker.io
+/usr/lib/cni/bridge containernetworking-plugins
 "
 # What test images are made of: unpacked here, never installed.
 demo_debs="busybox-static"

@@ -18,6 +18,11 @@ export const claims: readonly Claim[] = [
     flags: ["--timeout"],
   },
   {
+    file: "commands/cni.e2e.test.ts",
+    test: "gives the container an address, lo and a way out, tells of it with --debug, and leaves nothing",
+    flags: ["run --cni"],
+  },
+  {
     file: "commands/help.e2e.test.ts",
     test: "has the sections, the words and the flags of the Go ctr, in its order",
     flags: ["--help"],

@@ -50,7 +50,6 @@ export const whyNot: Readonly<Record<string, string>> = {
   "images convert --erofs": notYet,
   "images convert --erofs-compressors": notYet,
   "images convert --erofs-mkfs-options": notYet,
-  "run --cni": notYet,
   "run --gpus": notYet,
   "run --sandbox": "no sandbox runs here to join",
   "run --blockio-config-file": notYet,

@@ -2,6 +2,7 @@ import { hasCode } from "@ctr/api";
 import {
   type Client,
   type Container,
+  networkExtensions,
   openRootfsReader,
   openSpecHost,
   prepareRemapped,
@@ -54,6 +55,7 @@ export interface ContainerRequest {
     readonly platform: string;
     readonly syncFs: boolean;
     readonly remapLabels: boolean;
+    readonly cni: boolean;
   };
 }
 
@@ -77,7 +79,7 @@ async function makeFromConfig(
 ): Promise<Container> {
   const spec = parseSpec(await readConfig(flags.config));
   return client.containers.create(
-    { ...recordParts(flags, run?.cgroup), id, spec, labels: parseLabels(flags.label) },
+    { ...recordParts(flags, run), id, spec, labels: parseLabels(flags.label) },
     { signal },
   );
 }
@@ -96,7 +98,7 @@ async function makeFromDirectory(client: Client, request: ContainerRequest, sign
   const spec = await buildSpec(client, request, { rootfsPath }, rootfsPath);
   const { flags, id, run } = request;
   const labels = parseLabels(flags.label);
-  return client.containers.create({ ...recordParts(flags, run?.cgroup), id, spec, labels }, { signal });
+  return client.containers.create({ ...recordParts(flags, run), id, spec, labels }, { signal });
 }
 
 async function makeFromImage(client: Client, request: ContainerRequest, signal: AbortSignal): Promise<Container> {
@@ -121,7 +123,7 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
     const spec = await buildSpec(client, request, { image: config.config }, mounts);
     container = await lease.client.containers.create(
       {
-        ...recordParts(flags, run?.cgroup),
+        ...recordParts(flags, run),
         id,
         image: image.name,
         labels: containerLabels(image, config.config, flags.label),
@@ -144,9 +146,10 @@ function ignoreMissing(error: unknown): void {
   if (!hasCode(error, "not_found")) throw error;
 }
 
-function recordParts(flags: RuntimeFlags & Pick<ContainerFlags, "sandbox">, cgroup: string | undefined) {
-  const options = runtimeOptions(flags, cgroup);
-  return { runtime: { name: flags.runtime, options }, sandboxId: flags.sandbox };
+function recordParts(flags: RuntimeFlags & Pick<ContainerFlags, "sandbox">, run: ContainerRequest["run"]) {
+  const options = runtimeOptions(flags, run?.cgroup);
+  const extensions = run?.cni === true ? networkExtensions() : {};
+  return { runtime: { name: flags.runtime, options }, sandboxId: flags.sandbox, extensions };
 }
 
 /** The container's snapshot; with `--uidmap` and `--gidmap` one whose files have the ids of that user namespace. */

@@ -1,6 +1,8 @@
 import { ContainerdError, hasCode, type protobufAny } from "@ctr/api";
 import type { Descriptor, Labels, Mount, Spec, Timestamp } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import type { CniOptions } from "./cni/cni.ts";
+import { networkTarget, wantsNetwork } from "./cni/container-network.ts";
 import type { ContainerRecord } from "./containers.ts";
 import { type IoChoice, openProcessIo, type ProcessIo } from "./process-io.ts";
 import { type CallSettings, signalOf } from "./settings.ts";
@@ -15,6 +17,8 @@ export interface CreateTaskOptions extends CallSettings {
   readonly runtimePath?: string | undefined;
   /** A CRIU dump to restore. */
   readonly checkpoint?: Descriptor | undefined;
+  /** Where CNI's parts are, for a container whose tasks are connected to a network. */
+  readonly cni?: CniOptions | undefined;
   /** Runs after the task was disposed of. */
   readonly afterDispose?: (() => Promise<void>) | undefined;
 }
@@ -22,6 +26,8 @@ export interface CreateTaskOptions extends CallSettings {
 export interface DeleteContainerOptions extends CallSettings {
   /** Leaves the snapshot. */
   readonly keepSnapshot?: boolean | undefined;
+  /** Where CNI's parts are, for a container that was connected to a network. */
+  readonly cni?: CniOptions | undefined;
 }
 
 /** A container's record, as it was when it was read, and what can be done with it. */
@@ -75,7 +81,7 @@ export class Container implements ContainerRecord {
       const { runtimeOptions, runtimePath, checkpoint } = options;
       const task = { containerId: this.id, rootfs, options: runtimeOptions, runtimePath, checkpoint, ...io.paths };
       const { pid } = await this.#client.tasks.create(task, options);
-      return this.#task(io, pid, options);
+      return await this.#connected(this.#task(io, pid, options), options);
     } catch (error) {
       if (signalOf(options).aborted) await this.#dropHalfMade();
       await io.close();
@@ -100,15 +106,54 @@ export class Container implements ContainerRecord {
   /** Deletes snapshot and record. `failed_precondition` while a task is there that has not ended. */
   async delete(options: DeleteContainerOptions = {}): Promise<void> {
     await this.#deleteTask(options);
+    await this.disconnect(options.cni);
     if (this.snapshotKey !== "" && !(options.keepSnapshot ?? false)) {
       await this.#client.snapshots(this.snapshotter).remove(this.snapshotKey, options).catch(ignoreMissing);
     }
     await this.#client.containers.delete(this.id, options);
   }
 
+  /** Takes down the network that its task was connected to, once the task is gone. Nothing there is no error. */
+  async disconnect(options: CniOptions = {}): Promise<void> {
+    if (!wantsNetwork(this)) return;
+    const { detachNetworks } = await import("./cni/cni.ts");
+    await detachNetworks(networkTarget(this.#client.namespace, this), options);
+  }
+
+  /** `task` with its network, where the record asks for one; a task that cannot have it is deleted. */
+  async #connected(task: Task, options: CreateTaskOptions): Promise<Task> {
+    if (!wantsNetwork(this)) return task;
+    try {
+      this.#checkNetworkNamespace();
+      const { attachNetwork } = await import("./cni/cni.ts");
+      const target = { ...networkTarget(this.#client.namespace, this), pid: task.pid };
+      task.connected(await attachNetwork(target, options.cni ?? {}, signalOf(options)));
+      return task;
+    } catch (error) {
+      // The error that led here is the one to see.
+      await task[Symbol.asyncDispose]().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Without a namespace of its own it is in that of the daemon, which may be another than this process's. */
+  #checkNetworkNamespace(): void {
+    if (this.spec?.linux?.namespaces?.some(({ type }) => type === "network")) return;
+    throw new ContainerdError({
+      code: "failed_precondition",
+      what: "cannot connect container to a network",
+      where: { container: this.id },
+      why: "its spec has no network namespace",
+      fix: "run it without --cni, or with a spec that has one",
+    });
+  }
+
   #task(io: ProcessIo, pid: number, options: CreateTaskOptions = {}): Task {
-    const { afterDispose } = options;
     const process = this.spec?.process;
+    const afterDispose = async () => {
+      await this.disconnect(options.cni);
+      await options.afterDispose?.();
+    };
     return new Task({ client: this.#client, containerId: this.id, io, pid, process, afterDispose });
   }
 

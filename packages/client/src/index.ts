@@ -1,4 +1,6 @@
 export { Client, type ClientOptions, DEFAULT_NAMESPACE, DEFAULT_RUNTIME, DEFAULT_SNAPSHOTTER } from "./client.ts";
+export type { CniOptions, ContainerNetwork } from "./cni/cni.ts";
+export { checkNetwork, networkExtensions } from "./cni/container-network.ts";
 export { type ConnectSettings, connect, DEFAULT_ADDRESS } from "./connect.ts";
 export { Container, type CreateTaskOptions, type DeleteContainerOptions } from "./container.ts";
 export type { ContainerRecord, Containers, ContainerUpdate, NewContainer } from "./containers.ts";

@@ -11,6 +11,8 @@ import {
   specOptions,
 } from "@ctr/oci";
 import { type Client, DEFAULT_RUNTIME } from "./client.ts";
+import type { CniOptions } from "./cni/cni.ts";
+import { networkExtensions } from "./cni/container-network.ts";
 import type { Container } from "./container.ts";
 import type { SnapshotterSettings } from "./images.ts";
 import type { IoChoice } from "./process-io.ts";
@@ -36,6 +38,8 @@ export interface CreateContainerOptions extends SnapshotterSettings {
   readonly labels?: Labels | undefined;
   /** `io.containerd.runc.v2` when left out. */
   readonly runtime?: { readonly name: string; readonly options?: protobufAny.Any } | undefined;
+  /** Connects its tasks to the network that CNI is set up for here; Linux. */
+  readonly network?: "cni" | undefined;
   /** Any further change to the spec; these come last. */
   readonly spec?: readonly SpecOption[] | undefined;
 }
@@ -43,6 +47,8 @@ export interface CreateContainerOptions extends SnapshotterSettings {
 export interface RunOptions extends CreateContainerOptions {
   /** Piped unless said otherwise, or through a terminal. */
   readonly io?: IoChoice | undefined;
+  /** Where CNI's parts are, and what its plugins are told. */
+  readonly cni?: CniOptions | undefined;
   /** Keeps container and snapshot when the task is disposed of. */
   readonly keep?: boolean | undefined;
 }
@@ -54,12 +60,12 @@ export interface RunOptions extends CreateContainerOptions {
 export async function runContainer(client: Client, options: RunOptions): Promise<Task> {
   const container = await createContainer(client, options);
   const remove = async () => {
-    if (options.keep !== true) await container.delete();
+    if (options.keep !== true) await container.delete({ cni });
   };
-  const { io, signal } = options;
+  const { io, signal, cni } = options;
   let task: Task | undefined;
   try {
-    task = await container.createTask({ io, signal, afterDispose: remove });
+    task = await container.createTask({ io, signal, cni, afterDispose: remove });
     await task.start({ signal });
     return task;
   } catch (error) {
@@ -88,6 +94,7 @@ export async function createContainer(client: Client, options: CreateContainerOp
         labels: { ...imageLabels(config), ...options.labels },
         runtime: options.runtime ?? { name: DEFAULT_RUNTIME },
         spec,
+        extensions: options.network === "cni" ? networkExtensions() : {},
         snapshotter: snapshots.name,
         snapshotKey: options.id,
       },

@@ -1,5 +1,6 @@
 import type { SpecProcess } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import type { ContainerNetwork } from "./cni/cni.ts";
 import { ContainerProcess, type ProcessParts } from "./process.ts";
 import { type IoChoice, openProcessIo } from "./process-io.ts";
 import { randomId } from "./random-id.ts";
@@ -20,6 +21,7 @@ export interface ExecOptions extends CallSettings {
 export class Task extends ContainerProcess {
   readonly #client: Client;
   readonly #process: SpecProcess | undefined;
+  #network: ContainerNetwork | undefined;
 
   constructor(parts: ProcessParts & { readonly process?: SpecProcess | undefined }) {
     super(parts);
@@ -30,6 +32,16 @@ export class Task extends ContainerProcess {
   /** The container's id. */
   get id(): string {
     return this.containerId;
+  }
+
+  /** What it was connected to when it was created. */
+  get network(): ContainerNetwork | undefined {
+    return this.#network;
+  }
+
+  /** Says that it was connected. */
+  connected(network: ContainerNetwork): void {
+    this.#network = network;
   }
 
   async status(settings: CallSettings = {}): Promise<TaskStatus> {

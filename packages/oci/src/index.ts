@@ -25,6 +25,7 @@ export * from "./go-json.ts";
 export * from "./graph.ts";
 export * from "./image.ts";
 export * from "./image-graph.ts";
+export { isJsonObject, type JsonObject, JsonReader, parseJsonObject } from "./json-reader.ts";
 export * from "./manifest.ts";
 export * from "./media-type.ts";
 export * from "./platform.ts";

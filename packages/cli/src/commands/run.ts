@@ -1,9 +1,9 @@
-import { hasCode } from "@ctr/api";
-import { type Container, checkFifoDir, withGrace } from "@ctr/client";
+import { ContainerdError, hasCode } from "@ctr/api";
+import { type Container, checkFifoDir, checkNetwork, type Task, withGrace } from "@ctr/client";
 import { encodeSpec } from "@ctr/oci";
 import { type CommandContext, defineCommand } from "../command.ts";
 import { makeContainer } from "../container-maker.ts";
-import { fail, messageOf } from "../errors.ts";
+import { fail, messageOf, withoutClass } from "../errors.ts";
 import { formatGoJson, RawJson } from "../go-json.ts";
 import { writePidFile } from "../pid-file.ts";
 import { attachProcess, chooseIo, openTerminalFor, sizeFirst } from "../process-session.ts";
@@ -19,7 +19,7 @@ export const runCommand = defineCommand<typeof run>({
   async run(context) {
     const { flags, connect, signal } = context;
     const place = parseArguments(context);
-    checkTask(flags);
+    await checkTask(flags);
     const client = await connect();
     // Until the process runs an interrupt is ours; then it is the process's.
     using interrupt = abortOnInterrupt(signal);
@@ -38,14 +38,23 @@ export const runCommand = defineCommand<typeof run>({
 });
 
 /** What can be told without a daemon is told before one is asked, and before anything is made. */
-function checkTask(flags: Context["flags"]): void {
-  if (flags.cni) throw fail("--cni is not supported by this version", "use --net-host, or set the network up yourself");
+async function checkTask(flags: Context["flags"]): Promise<void> {
+  if (flags.cni) await checkCni(flags);
   if (flags.tty && flags.nullIo) throw fail("tty and null-io cannot be used together");
   if (flags.tty && !flags.detach && !hasTerminal()) {
     throw noTerminal();
   }
   const io = chooseIo(flags, flags.tty);
   if (io.kind === "pipe" || io.kind === "terminal") checkFifoDir(io.fifoDir);
+}
+
+async function checkCni({ netHost }: Context["flags"]): Promise<void> {
+  if (netHost) throw fail("--cni and --net-host cannot be used together");
+  try {
+    await checkNetwork();
+  } catch (error) {
+    throw error instanceof ContainerdError ? withoutClass(error) : error;
+  }
 }
 
 function parseArguments({ args, flags }: Context) {
@@ -93,6 +102,7 @@ async function runTask(
     }),
     signal: withGrace(signal),
   });
+  await tellNetwork(context, task);
   signal.throwIfAborted();
   if (flags.pidFile !== "") await writePidFile(flags.pidFile, task.pid);
   if (terminal) await sizeFirst(task, terminal, signal);
@@ -108,6 +118,13 @@ async function runTask(
   const exitCode = await session.finish({ signal });
   await task.delete();
   return exitCode;
+}
+
+/** Where the container can be reached; on stderr, as stdout is the process's. */
+async function tellNetwork({ log }: Context, { network }: Task): Promise<void> {
+  if (network === undefined) return;
+  const { name, interfaceName, addresses } = network;
+  await log.debug("connected to a network", { name, interface: interfaceName, addresses: addresses.join(",") });
 }
 
 /** Who owns the streams: the first host id of a mapping; mappings count only when both kinds are given. */

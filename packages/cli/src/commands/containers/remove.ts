@@ -31,6 +31,7 @@ async function removeContainer(
 ): Promise<void> {
   const record = await client.containers.get(id, { signal });
   await removeTask(client, id, signal);
+  await record.disconnect();
   if (!keepSnapshot && record.snapshotKey !== "") {
     await ignoring(client.snapshots(record.snapshotter).remove(record.snapshotKey, { signal }));
   }

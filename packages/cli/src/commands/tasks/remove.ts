@@ -42,6 +42,7 @@ async function removeTask(client: Client, id: string, { force, log, signal }: Re
     else checkStopped(task.status, id);
     const exitCode = await deleteTask(client, id, { killed, signal });
     await removeFifos(task);
+    await (await client.containers.get(id, { signal })).disconnect();
     if (exitCode !== 0) await log.warn(`task ${id} exit with non-zero exit code ${exitCode}`);
   } catch (error) {
     await log.error(`unable to delete ${id}`, { error: messageOf(error) });

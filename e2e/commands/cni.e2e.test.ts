@@ -1,0 +1,242 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { goCtr, ourCtr } from "../support/binaries.ts";
+import { bridgeConfig, type CniHost, openCniHost } from "../support/cni.ts";
+import { startContainerd } from "../support/containerd.ts";
+import { startServe } from "../support/engine.ts";
+import { archiveOf, busyboxLayout } from "../support/images.ts";
+import { mustRun, run } from "../support/process.ts";
+import { busybox } from "./setup.ts";
+
+interface Stage {
+  readonly host: CniHost;
+  readonly stack: AsyncDisposableStack;
+  readonly address: string;
+  readonly namespace: string;
+}
+
+const engines = [
+  ["containerd", startContainerd, (daemon: { readonly address: string }) => daemon.address],
+  ["the embedded engine", startServe, (daemon: { readonly root: string }) => `embedded://${daemon.root}`],
+] as const;
+
+describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
+  let stage: Stage;
+  beforeAll(async () => {
+    const stack = new AsyncDisposableStack();
+    const daemon = stack.use(await start());
+    const host = stack.use(await openCniHost());
+    const namespace = `cni-${title === "containerd" ? "c" : "e"}-${process.pid}`;
+    stage = { host, stack, address: addressOf(daemon), namespace };
+    const archive = join(host.dir, "busybox.tar");
+    await archiveOf(await busyboxLayout(), archive);
+    await mustRun(command("images", "import", "--base-name", "docker.io/library/busybox", archive));
+  });
+  afterAll(async () => {
+    await stage?.stack.disposeAsync();
+  });
+
+  /** A test that fails must not fail the next ones. */
+  afterEach(async () => {
+    await stage.host.configure("10-test.conflist", bridgeConfig(stage.host.dir));
+    const ids = (await ctr("containers", "ls", "-q")).stdout.split("\n").filter((id) => id !== "");
+    for (const id of ids) await ctr("tasks", "rm", "-f", id);
+    if (ids.length > 0) await ctr("containers", "rm", ...ids);
+  });
+
+  const command = (...words: readonly string[]) =>
+    stage.host.on(ourCtr, "--address", stage.address, "-n", stage.namespace, ...words);
+  const ctr = (...words: readonly string[]) => run(command(...words), { env: stage.host.env });
+  const line = async (...words: readonly string[]) => {
+    const { code, stdout, stderr } = await ctr(...words);
+    expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: "" });
+    return stdout;
+  };
+  /** Ends a detached container; its exit code is a warning on stderr. */
+  const end = async (...ids: readonly string[]) => {
+    for (const id of ids) expect((await ctr("tasks", "rm", "-f", id)).code).toBe(0);
+    await line("containers", "rm", ...ids);
+  };
+  const addressOfTask = async (id: string) => {
+    const text = await line("tasks", "exec", "--exec-id", "address", id, "ip", "-4", "addr", "show", "eth0");
+    return /inet (10\.231\.7\.[0-9]+)\/24/.exec(text)?.[1] ?? "";
+  };
+
+  test("gives the container an address, lo and a way out, tells of it with --debug, and leaves nothing", async () => {
+    const script = "ip -4 addr; ip route";
+    const { code, stdout, stderr } = await ctr("--debug", "run", "--rm", "--cni", busybox, "one", "sh", "-c", script);
+    expect(code).toBe(0);
+    expect(stdout).toContain("inet 127.0.0.1/8 scope host lo");
+    const address = /inet (10\.231\.7\.[0-9]+\/24) .*eth0/.exec(stdout)?.[1];
+    expect(address).toBeString();
+    expect(stdout).toContain("default via 10.231.7.1 dev eth0");
+    expect(stderr).toContain(`addresses=${address}`);
+    expect(await stage.host.remains(`${stage.namespace}-one`)).toEqual([]);
+  });
+
+  test("lets two containers reach each other, and the host a mapped port; tasks rm takes the network down", async () => {
+    const [server, client] = ["server", "client"];
+    const serve = "while :; do nc -l -p 80 -e echo hello; done";
+    await line("run", "-d", "--null-io", "--cni", busybox, server, "sh", "-c", serve);
+    const address = await addressOfTask(server);
+    // The server may still be on its way to listening.
+    const ask = (host: string, port: string) =>
+      `for i in 1 2 3 4 5 6 7 8 9; do nc -w 5 ${host} ${port} </dev/null && exit; sleep 0.2; done; exit 1`;
+    expect(await line("run", "--rm", "--cni", busybox, client, "sh", "-c", ask(address, "80"))).toBe("hello\n");
+    const mapped = await stage.host.run(
+      "busybox",
+      "sh",
+      "-c",
+      ask("10.231.7.1", "8080").replaceAll("nc ", "busybox nc "),
+    );
+    expect(mapped).toMatchObject({ code: 0, stdout: "hello\n" });
+    const there = await stage.host.remains(`${stage.namespace}-${server}`);
+    expect(there.length).toBeGreaterThan(4);
+    await ctr("tasks", "rm", "-f", server);
+    expect(await stage.host.remains(`${stage.namespace}-${server}`)).toEqual([]);
+    await line("containers", "rm", server);
+  });
+
+  test("stays connected whatever signal it is sent, until the container is removed", async () => {
+    await line(
+      "run",
+      "-d",
+      "--null-io",
+      "--cni",
+      busybox,
+      "hup",
+      "sh",
+      "-c",
+      "trap : HUP; while :; do sleep 0.1; done",
+    );
+    const address = await addressOfTask("hup");
+    await line("tasks", "kill", "-s", "HUP", "hup");
+    expect(await addressOfTask("hup")).toBe(address);
+    await line("tasks", "kill", "-s", "KILL", "hup");
+    // `containers rm` deletes the task as well, once it has ended.
+    while (!(await line("tasks", "ls")).includes("STOPPED"));
+    await line("containers", "rm", "hup");
+    expect(await stage.host.remains(`${stage.namespace}-hup`)).toEqual([]);
+  });
+
+  test("connects a task that is started again", async () => {
+    await line("run", "--cni", busybox, "again", "true");
+    expect(await stage.host.remains(`${stage.namespace}-again`)).toEqual([]);
+    await line("tasks", "start", "-d", "--null-io", "again");
+    expect((await stage.host.remains(`${stage.namespace}-again`)).length).toBeGreaterThan(4);
+    await end("again");
+    expect(await stage.host.remains(`${stage.namespace}-again`)).toEqual([]);
+  });
+
+  test("takes down what came about when a plugin fails, and says which and why", async () => {
+    const broken = join(stage.host.dir, "plugins", "broken");
+    await mkdir(join(stage.host.dir, "plugins"));
+    const answer = '{"cniVersion":"0.4.0","code":11,"msg":"no luck","details":"today"}';
+    await writeFile(broken, `#!/bin/sh\n[ $CNI_COMMAND = DEL ] || { echo '${answer}'; exit 1; }\n`, { mode: 0o755 });
+    await stage.host.configure("10-broken.conflist", bridgeConfig(stage.host.dir, [{ type: "broken" }]));
+    const env = { ...stage.host.env, CNI_PATH: `${stage.host.env["CNI_PATH"]}:${join(stage.host.dir, "plugins")}` };
+    const { code, stdout, stderr } = await run(command("run", "--rm", "--cni", busybox, "bad", "echo", "unseen"), {
+      env,
+    });
+    expect({ code, stdout, stderr }).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: 'ctr: plugin type="broken" failed (add): no luck; today\n',
+    });
+    expect(await stage.host.remains(`${stage.namespace}-bad`)).toEqual([]);
+    expect(await line("containers", "ls", "-q")).not.toContain("bad");
+  });
+
+  test("takes down what came about when the command cannot be started", async () => {
+    const { code, stderr } = await ctr("run", "--rm", "--cni", busybox, "nosuch", "/no/such/command");
+    expect(code).toBe(1);
+    expect(stderr).toContain("/no/such/command");
+    expect(await stage.host.remains(`${stage.namespace}-nosuch`)).toEqual([]);
+  });
+
+  test("needs no configuration to disconnect: what was connected is on record", async () => {
+    await line("run", "-d", "--null-io", "--cni", busybox, "moved", "sleep", "1000");
+    await stage.host.configure("10-other.conf", { cniVersion: "0.4.0", name: "other", type: "loopback" });
+    await end("moved");
+    expect(await stage.host.remains(`${stage.namespace}-moved`)).toEqual([]);
+  });
+
+  test.each([
+    [
+      "configuration",
+      { NETCONFPATH: "/nonexistent/net.d" },
+      "no network config found in /nonexistent/net.d",
+      "NETCONFPATH",
+    ],
+    [
+      "plugins",
+      { CNI_PATH: "/nonexistent/a:/nonexistent/b" },
+      'failed to find plugin "bridge" in path [/nonexistent/a /nonexistent/b]',
+      "containernetworking-plugins",
+    ],
+  ])("without %s makes nothing and says what is missing", async (_what, env, message, hint) => {
+    const argv = command("run", "--cni", busybox, "none", "true");
+    const { code, stderr } = await run(argv, { env: { ...stage.host.env, ...env } });
+    const [error, second, ...rest] = stderr.split("\n");
+    expect({ code, error, rest }).toEqual({ code: 1, error: `ctr: ${message}`, rest: [""] });
+    expect(second).toStartWith("hint: ");
+    expect(second).toContain(hint);
+    expect(await line("containers", "ls", "-q")).toBe("");
+  });
+
+  test("is refused together with the host's network", async () => {
+    const { code, stderr } = await ctr("run", "--cni", "--net-host", busybox, "both", "true");
+    expect({ code, stderr }).toEqual({ code: 1, stderr: "ctr: --cni and --net-host cannot be used together\n" });
+    expect(await line("containers", "ls", "-q")).toBe("");
+  });
+
+  test.each([
+    ["has no network namespace", undefined, "its spec has no network namespace"],
+    ["joins that of the host", "own", "it is in the host's network namespace"],
+  ])("refuses a container whose spec %s", async (_what, joins, why) => {
+    const spec = JSON.parse(await line("oci", "spec"));
+    const others = spec.linux.namespaces.filter(({ type }: { type: string }) => type !== "network");
+    const joined = joins === undefined ? [] : [{ type: "network", path: `/run/netns/${stage.host.name}` }];
+    spec.linux.namespaces = [...others, ...joined];
+    spec.process.args = ["/true"];
+    const rootfs = join(stage.host.dir, "rootfs");
+    await mkdir(rootfs, { recursive: true });
+    await copyFile("/bin/busybox", join(rootfs, "true"));
+    spec.root.path = rootfs;
+    const file = join(stage.host.dir, "config.json");
+    await writeFile(file, JSON.stringify(spec));
+    const { code, stderr } = await ctr("run", "--rm", "--null-io", "--cni", "--config", file, "hosts");
+    expect(code).toBe(1);
+    expect(stderr).toContain(why);
+    expect(await stage.host.remains(`${stage.namespace}-hosts`)).toEqual([]);
+  });
+});
+
+test("run --cni gives what the Go ctr gives", async () => {
+  await using stack = new AsyncDisposableStack();
+  const daemon = stack.use(await startContainerd());
+  const host = stack.use(await openCniHost());
+  const archive = join(host.dir, "busybox.tar");
+  await archiveOf(await busyboxLayout(), archive);
+  const globals = ["--address", daemon.address, "-n", `cni-go-${process.pid}`];
+  await mustRun([ourCtr, ...globals, "images", "import", "--base-name", "docker.io/library/busybox", archive]);
+  const words = [
+    "run",
+    "--rm",
+    "--cni",
+    busybox,
+    "same",
+    "sh",
+    "-c",
+    "ip -4 addr show eth0; ip -4 route; ip -4 addr show lo",
+  ];
+  const ours = await run(host.on(ourCtr, ...globals, ...words), { env: host.env });
+  // It looks in one place only, which is ours in a mount namespace of its own.
+  const script = `mount --bind ${host.configDir} /etc/cni/net.d && exec "$0" "$@"`;
+  const go = await run(host.on("unshare", "--mount", "sh", "-c", script, goCtr, ...globals, ...words));
+  // Addresses are handed out in turn; interfaces numbered.
+  const masked = (text: string) => text.replaceAll(/10\.231\.7\.[0-9]+/g, "A").replaceAll(/@if[0-9]+/g, "@if");
+  expect({ code: ours.code, stdout: masked(ours.stdout) }).toEqual({ code: go.code, stdout: masked(go.stdout) });
+  expect(go.code).toBe(0);
+});
