@@ -20,8 +20,14 @@ export function openSpecHost(): SpecHost {
     kernel: getKernelVersion(),
     effectiveCapabilities: async () => readEffectiveCapabilities(),
     readFile: async (path) => readHostFile(path),
+    parseYaml,
     stat: async (path) => readPathEntry(path),
   };
+}
+
+function parseYaml(text: string): unknown {
+  if (typeof Bun === "undefined") throw new Error("this runtime reads JSON only");
+  return Bun.YAML.parse(text);
 }
 
 function readHostFile(path: string): Uint8Array {

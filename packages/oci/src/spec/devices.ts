@@ -19,23 +19,12 @@ export const withDefaultDevices: SpecOption = (spec) =>
 
 /** `--device`: a node, or all nodes below a directory. */
 export function withDevice(path: string): SpecOption {
-  if (isCdiName(path)) {
-    throw refuse(
-      `CDI device injection failed: unresolvable CDI devices ${path}`,
-      "CDI devices are not supported by this version; name the device's node under /dev",
-    );
-  }
   return async (spec, context) => {
     const devices = await deviceNodes(path, context);
     const rules = devices.map(({ type, major, minor }) => ({ allow: true, type, major, minor, access: "rwm" }));
     const resources = { ...spec.linux?.resources, devices: [...(spec.linux?.resources?.devices ?? []), ...rules] };
     return withLinux(spec, { resources, devices: [...(spec.linux?.devices ?? []), ...devices] });
   };
-}
-
-/** `vendor.com/class=name`. Container Device Interface, "Names". */
-function isCdiName(text: string): boolean {
-  return /^[A-Za-z][A-Za-z0-9_.-]*\/[A-Za-z][A-Za-z0-9_-]*=[A-Za-z0-9][A-Za-z0-9_.:-]*$/.test(text);
 }
 
 async function deviceNodes(path: string, { host }: SpecContext): Promise<readonly SpecDevice[]> {

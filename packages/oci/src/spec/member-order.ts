@@ -31,6 +31,8 @@ const processOrder: MemberOrder = {
   execCPUAffinity: null,
 };
 
+const hook: MemberOrder = { path: null, args: null, env: null, timeout: null };
+
 const linuxOrder: MemberOrder = {
   uidMappings: idMapping,
   gidMappings: idMapping,
@@ -78,7 +80,7 @@ const linuxOrder: MemberOrder = {
   maskedPaths: null,
   readonlyPaths: null,
   mountLabel: null,
-  intelRdt: null,
+  intelRdt: { closID: null, schemata: null, l3CacheSchema: null, memBwSchema: null, enableMonitoring: null },
   personality: null,
   timeOffsets: null,
 };
@@ -97,7 +99,14 @@ const specOrder: MemberOrder = {
     uidMappings: idMapping,
     gidMappings: idMapping,
   },
-  hooks: null,
+  hooks: {
+    prestart: hook,
+    createRuntime: hook,
+    createContainer: hook,
+    startContainer: hook,
+    poststart: hook,
+    poststop: hook,
+  },
   annotations: null,
   linux: linuxOrder,
   windows: null,
@@ -114,7 +123,7 @@ export function processInMemberOrder(value: unknown): unknown {
 }
 
 /** Maps of free keys, which Go sorts. */
-const MAPS: readonly string[] = ["annotations", "sysctl", "unified"];
+const MAPS: readonly string[] = ["annotations", "sysctl", "unified", "netDevices"];
 
 function arrange(value: unknown, order: MemberOrder | null, name: string): unknown {
   if (Array.isArray(value)) return value.map((item) => arrange(item, order, name));

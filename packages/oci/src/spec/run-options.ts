@@ -1,4 +1,5 @@
 import { withAddedCapabilities, withDroppedCapabilities } from "./capabilities.ts";
+import { parseCdiName } from "./cdi/device-name.ts";
 import { withDefaultDevices, withDevice } from "./devices.ts";
 import { withEnv, withEnvFile } from "./env.ts";
 import { type ImageProcess, withImageProcess } from "./image-process.ts";
@@ -99,8 +100,7 @@ const steps: readonly Step[] = [
   ({ allowNewPrivsGiven }) => when(allowNewPrivsGiven, withNewPrivileges),
   ({ run }) => (run?.cgroup === undefined ? [] : [withCgroup(run.cgroup)]),
   ({ memoryLimit }) => (memoryLimit === 0n ? [] : [withMemoryLimit(memoryLimit)]),
-  ({ device }) => device.map(withDevice),
-  refuseGpus,
+  devices,
   ({ rootfsPropagation }) => (rootfsPropagation === "" ? [] : [(spec) => withLinux(spec, { rootfsPropagation })]),
   refuseBlockIo,
   ({ rdtClass }) => (rdtClass === "" ? [] : [(spec) => withLinux(spec, { intelRdt: { closID: rdtClass } })]),
@@ -216,12 +216,15 @@ function cpu({ cpuQuota, cpuPeriod, run }: SpecRequest): readonly SpecOption[] {
   return options;
 }
 
-function refuseGpus({ gpus }: SpecRequest): readonly SpecOption[] {
-  if (gpus.length === 0) return [];
-  throw refuse(
-    "detect GPU vendor failed: no known GPU vendor detected in CDI specs, only AMD and NVIDIA are supported",
-    "GPUs are not supported by this version; add their nodes with --device",
-  );
+/** Paths first, then what vendors describe. */
+function devices({ device, gpus }: SpecRequest): readonly SpecOption[] {
+  const described = device.filter((text) => parseCdiName(text) !== undefined);
+  const paths = device.filter((text) => !described.includes(text));
+  const vendors: SpecOption = async (spec, context) => {
+    const { withCdiDevices } = await import("./cdi/with-devices.ts");
+    return withCdiDevices(described, gpus)(spec, context);
+  };
+  return [...paths.map(withDevice), ...when(described.length > 0 || gpus.length > 0, vendors)];
 }
 
 function refuseBlockIo({ blockioConfigFile, blockioClass }: SpecRequest): readonly SpecOption[] {

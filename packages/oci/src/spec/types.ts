@@ -7,8 +7,27 @@ export interface Spec {
   readonly root?: { readonly path: string; readonly readonly?: boolean };
   readonly hostname?: string;
   readonly mounts?: readonly SpecMount[];
+  readonly hooks?: SpecHooks;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly linux?: SpecLinux;
+}
+
+export interface SpecHook {
+  readonly path: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly string[];
+  /** Seconds. */
+  readonly timeout?: number;
+}
+
+/** Programs the runtime calls, by when. Runtime-spec, "POSIX-platform Hooks". */
+export interface SpecHooks {
+  readonly prestart?: readonly SpecHook[];
+  readonly createRuntime?: readonly SpecHook[];
+  readonly createContainer?: readonly SpecHook[];
+  readonly startContainer?: readonly SpecHook[];
+  readonly poststart?: readonly SpecHook[];
+  readonly poststop?: readonly SpecHook[];
 }
 
 export interface SpecProcess {
@@ -110,6 +129,14 @@ export interface SpecSeccomp {
   readonly syscalls?: readonly SpecSyscall[];
 }
 
+export interface SpecIntelRdt {
+  readonly closID?: string;
+  readonly schemata?: readonly string[];
+  readonly l3CacheSchema?: string;
+  readonly memBwSchema?: string;
+  readonly enableMonitoring?: boolean;
+}
+
 export interface SpecLinux {
   readonly uidMappings?: readonly SpecIdMapping[];
   readonly gidMappings?: readonly SpecIdMapping[];
@@ -122,5 +149,7 @@ export interface SpecLinux {
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];
   readonly mountLabel?: string;
-  readonly intelRdt?: { readonly closID?: string };
+  readonly intelRdt?: SpecIntelRdt;
+  /** Interfaces that move into the container, by their name on the host. */
+  readonly netDevices?: Readonly<Record<string, { readonly name?: string }>>;
 }
