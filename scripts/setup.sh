@@ -76,9 +76,9 @@ test_files="
 /usr/bin/docker docker.io
 /usr/lib/cni/bridge containernetworking-plugins
 "
-# What test images are made of: unpacked here, never installed.
+# What test images are made of, and a parser that would load its profiles when installed: unpacked here, never installed.
 demo_debs="busybox-static"
-test_debs="$demo_debs nginx nginx-common libpcre2-8-0 libssl3 zlib1g libcrypt1 libc6"
+test_debs="$demo_debs apparmor nginx nginx-common libpcre2-8-0 libssl3 zlib1g libcrypt1 libc6"
 
 missing_packages() { # parts, files
   while read -r command package; do

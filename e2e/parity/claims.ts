@@ -38,6 +38,31 @@ export const claims: readonly Claim[] = [
     flags: ["images pull --all-metadata"],
   },
   {
+    file: "commands/host-flags.e2e.test.ts",
+    test: "run --device gives what the vendor describes: node, environment, mount, group and hook",
+    flags: ["run --device"],
+  },
+  {
+    file: "commands/host-flags.e2e.test.ts",
+    test: "%s --gpus takes the vendor's description of that number, shown with a stand-in",
+    flags: ["run --gpus", "containers create --gpus"],
+  },
+  {
+    file: "commands/host-flags.e2e.test.ts",
+    test: "run --blockio-class holds the container's disks back",
+    flags: ["run --blockio-config-file", "run --blockio-class"],
+  },
+  {
+    file: "commands/host-flags.e2e.test.ts",
+    test: "containers create --blockio-class keeps the class's limits in the spec",
+    flags: ["containers create --blockio-config-file", "containers create --blockio-class"],
+  },
+  {
+    file: "commands/host-flags.e2e.test.ts",
+    test: "containers create --apparmor-default-profile loads a profile that AppArmor's parser takes, shown with a stand-in kernel",
+    flags: ["containers create --apparmor-default-profile"],
+  },
+  {
     file: "commands/install.e2e.test.ts",
     test: "install --libs: those of lib, too",
     flags: ["install --libs", "install --path"],

@@ -50,12 +50,6 @@ export const whyNot: Readonly<Record<string, string>> = {
   "images convert --erofs": notYet,
   "images convert --erofs-compressors": notYet,
   "images convert --erofs-mkfs-options": notYet,
-  "run --gpus": notYet,
   "run --sandbox": "no sandbox runs here to join",
-  "run --blockio-config-file": notYet,
-  "run --blockio-class": notYet,
-  "containers create --gpus": notYet,
   "containers create --sandbox": "no sandbox runs here to join",
-  "containers create --blockio-config-file": notYet,
-  "containers create --blockio-class": notYet,
 };

@@ -264,7 +264,8 @@ async function directory(work: string, name: string): Promise<string> {
   return dir;
 }
 
-async function unpackDeb(name: string, into: string): Promise<void> {
+/** A package that set-up downloaded, unpacked and not installed. */
+export async function unpackDeb(name: string, into: string): Promise<void> {
   const debs = join(repo, ".cache/debs");
   const file = (await readdir(debs)).find((entry) => entry.startsWith(`${name}_`));
   if (file === undefined) throw new Error(`${name} is not in .cache/debs: run \`bash scripts/setup.sh test\``);

@@ -21,8 +21,36 @@ export function openSpecHost(): SpecHost {
     effectiveCapabilities: async () => readEffectiveCapabilities(),
     readFile: async (path) => readHostFile(path),
     parseYaml,
+    realPath: async (path) => realPath(path),
+    loadAppArmor,
     stat: async (path) => readPathEntry(path),
   };
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return process.getBuiltinModule("node:fs").realpathSync(path);
+  } catch {
+    // Whatever keeps it from being looked at: for whoever asks there is nothing.
+    return undefined;
+  }
+}
+
+/** The parser replaces a profile of that name, and does not write its cache: the text may differ from call to call. */
+async function loadAppArmor(profile: string): Promise<void> {
+  const { spawn } = await import("node:child_process");
+  const PATH = process.env["PATH"] || "/usr/sbin:/sbin:/usr/bin:/bin";
+  const child = spawn("apparmor_parser", ["-Kr"], { env: { PATH }, stdio: ["pipe", "pipe", "pipe"] });
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => said.push(chunk));
+  // It may end without reading all of it, which its exit code tells.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(profile);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  if (code !== 0) throw new Error(Buffer.concat(said).toString().trim() || `apparmor_parser: exit status ${code}`);
 }
 
 function parseYaml(text: string): unknown {

@@ -31,6 +31,7 @@ const processOrder: MemberOrder = {
   execCPUAffinity: null,
 };
 
+const rate: MemberOrder = { major: null, minor: null, rate: null };
 const hook: MemberOrder = { path: null, args: null, env: null, timeout: null };
 
 const linuxOrder: MemberOrder = {
@@ -52,7 +53,15 @@ const linuxOrder: MemberOrder = {
       idle: null,
     },
     pids: null,
-    blockIO: null,
+    blockIO: {
+      weight: null,
+      leafWeight: null,
+      weightDevice: { major: null, minor: null, weight: null, leafWeight: null },
+      throttleReadBpsDevice: rate,
+      throttleWriteBpsDevice: rate,
+      throttleReadIOPSDevice: rate,
+      throttleWriteIOPSDevice: rate,
+    },
     hugepageLimits: null,
     network: null,
     rdma: null,

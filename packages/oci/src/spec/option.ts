@@ -32,6 +32,10 @@ export interface SpecHost {
   /** Names of the capabilities this process has in effect. */
   effectiveCapabilities(): Promise<readonly string[]>;
   readFile(path: string): Promise<Uint8Array>;
+  /** Absolute path with all links followed; undefined where there is nothing. */
+  realPath(path: string): Promise<string | undefined>;
+  /** Hands an AppArmor profile to the kernel. */
+  loadAppArmor(profile: string): Promise<void>;
   /** Reads YAML of one document; throws where it is none, or where this runtime cannot. */
   parseYaml(text: string): unknown;
   /** What stands at `path`, symbolic links followed; throws an error with Go's words (`stat /x: …`). */

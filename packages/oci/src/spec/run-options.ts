@@ -1,3 +1,4 @@
+import { withAppArmorProfile, withDefaultAppArmor } from "./apparmor.ts";
 import { withAddedCapabilities, withDroppedCapabilities } from "./capabilities.ts";
 import { parseCdiName } from "./cdi/device-name.ts";
 import { withDefaultDevices, withDevice } from "./devices.ts";
@@ -102,7 +103,7 @@ const steps: readonly Step[] = [
   ({ memoryLimit }) => (memoryLimit === 0n ? [] : [withMemoryLimit(memoryLimit)]),
   devices,
   ({ rootfsPropagation }) => (rootfsPropagation === "" ? [] : [(spec) => withLinux(spec, { rootfsPropagation })]),
-  refuseBlockIo,
+  blockIo,
   ({ rdtClass }) => (rdtClass === "" ? [] : [(spec) => withLinux(spec, { intelRdt: { closID: rdtClass } })]),
   ({ hostname }) => (hostname === "" ? [] : [(spec) => ({ ...spec, hostname })]),
   ({ run }) => (run && run.rlimitNofile !== "" ? [withOpenFileLimit(run.rlimitNofile)] : []),
@@ -181,24 +182,8 @@ function apparmor({ apparmorDefaultProfile, apparmorProfile }: SpecRequest): rea
   if (apparmorDefaultProfile !== "" && apparmorProfile !== "") {
     throw refuse("apparmor-profile conflicts with apparmor-default-profile");
   }
-  const name = apparmorDefaultProfile || apparmorProfile;
-  if (name === "") return [];
-  const use: SpecOption = (spec) => withProcess(spec, { apparmorProfile: name });
-  return apparmorDefaultProfile === "" ? [use] : [withLoadedProfile(name), use];
-}
-
-/** The built-in profile is not loaded by this version: one that is loaded already may be named. */
-function withLoadedProfile(name: string): SpecOption {
-  return async (spec, { host }) => {
-    const loaded = new TextDecoder().decode(await host.readFile("/sys/kernel/security/apparmor/profiles"));
-    if (!loaded.split("\n").some((line) => line.startsWith(`${name} (`))) {
-      throw refuse(
-        `AppArmor profile ${name} is not loaded`,
-        "load one with apparmor_parser and name it with --apparmor-profile",
-      );
-    }
-    return spec;
-  };
+  if (apparmorDefaultProfile !== "") return [withDefaultAppArmor(apparmorDefaultProfile)];
+  return apparmorProfile === "" ? [] : [withAppArmorProfile(apparmorProfile)];
 }
 
 function cpu({ cpuQuota, cpuPeriod, run }: SpecRequest): readonly SpecOption[] {
@@ -227,13 +212,12 @@ function devices({ device, gpus }: SpecRequest): readonly SpecOption[] {
   return [...paths.map(withDevice), ...when(described.length > 0 || gpus.length > 0, vendors)];
 }
 
-function refuseBlockIo({ blockioConfigFile, blockioClass }: SpecRequest): readonly SpecOption[] {
-  if (blockioClass !== "")
-    throw refuse(
-      `blockio-class error: no OCI BlockIO parameters for class "${blockioClass}"`,
-      "block I/O classes are not supported by this version",
-    );
-  if (blockioConfigFile !== "")
-    throw refuse("blockio-config-file error: block I/O classes are not supported by this version");
-  return [];
+function blockIo({ blockioConfigFile, blockioClass }: SpecRequest): readonly SpecOption[] {
+  if (blockioConfigFile === "" && blockioClass === "") return [];
+  return [
+    async (spec, context) => {
+      const { withBlockIo } = await import("./block-io.ts");
+      return withBlockIo(blockioConfigFile, blockioClass)(spec, context);
+    },
+  ];
 }

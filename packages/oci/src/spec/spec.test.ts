@@ -29,6 +29,8 @@ const context: SpecContext = {
     hostname: "host1",
     architecture: "amd64",
     kernel: [6, 1],
+    realPath: async (path) => path,
+    loadAppArmor: async () => undefined,
     parseYaml: (text) => JSON.parse(text),
     effectiveCapabilities: async () => ["CAP_CHOWN", "CAP_SYS_ADMIN"],
     readFile: async () => new TextEncoder().encode("A=1\n# note\n\nB=2\n"),

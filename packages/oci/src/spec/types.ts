@@ -104,11 +104,29 @@ export interface SpecCpu {
   readonly mems?: string;
 }
 
+/** A device and what it may do in a second, or its share. */
+export interface SpecDeviceRate {
+  readonly major: number;
+  readonly minor: number;
+  readonly rate: number;
+}
+
+export interface SpecBlockIo {
+  /** 10 to 1000. */
+  readonly weight?: number;
+  readonly weightDevice?: readonly { readonly major: number; readonly minor: number; readonly weight: number }[];
+  readonly throttleReadBpsDevice?: readonly SpecDeviceRate[];
+  readonly throttleWriteBpsDevice?: readonly SpecDeviceRate[];
+  readonly throttleReadIOPSDevice?: readonly SpecDeviceRate[];
+  readonly throttleWriteIOPSDevice?: readonly SpecDeviceRate[];
+}
+
 export interface SpecResources {
   readonly devices?: readonly SpecDeviceRule[];
   /** Bytes. */
   readonly memory?: { readonly limit?: bigint };
   readonly cpu?: SpecCpu;
+  readonly blockIO?: SpecBlockIo;
 }
 
 export interface SpecSyscall {

@@ -20,6 +20,8 @@ function hostWith(files: Readonly<Record<string, unknown>>): SpecHost {
     architecture: "amd64",
     kernel: [6, 1],
     effectiveCapabilities: async () => [],
+    realPath: async (path) => path,
+    loadAppArmor: async () => undefined,
     parseYaml: (text) => Bun.YAML.parse(text),
     async readFile(path) {
       const value = files[path];
