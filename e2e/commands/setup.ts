@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { goCtr, ourCtr } from "../support/binaries.ts";
 import { type PrivateContainerd, startContainerd } from "../support/containerd.ts";
+import { startServe } from "../support/engine.ts";
 import { archiveOf, busyboxLayout } from "../support/images.ts";
 import { mustRun, type Outcome, type RunOptions, run } from "../support/process.ts";
 
@@ -23,14 +24,19 @@ export interface Bench extends AsyncDisposable {
   line(words: readonly string[], options?: RunOptions): Promise<string>;
 }
 
+/** What both tools talk to: our own commands reach the embedded engine in their own process, the Go tool by a socket. */
+export type BenchEngine = "containerd" | "embedded";
+
 /** Namespaces are the test file's own: runc keeps its state by namespace, for every containerd of a machine. */
-export async function openBench(name: string): Promise<Bench> {
-  const daemon = await startContainerd();
+export async function openBench(name: string, engine: BenchEngine = "containerd"): Promise<Bench> {
+  const daemon = engine === "containerd" ? await startContainerd() : await startServe();
   const namespace = `cmd-${name}-${process.pid}`;
   const archive = join(daemon.dir, "busybox.tar");
   await archiveOf(await busyboxLayout(), archive);
-  const globals = ["--address", daemon.address, "--namespace", namespace];
-  await mustRun([goCtr, ...globals, "images", "import", "--base-name", "docker.io/library/busybox", archive]);
+  const address = engine === "containerd" ? daemon.address : `embedded://${daemon.root}`;
+  const globals = ["--address", address, "--namespace", namespace];
+  const goGlobals = ["--address", daemon.address, "--namespace", namespace];
+  await mustRun([goCtr, ...goGlobals, "images", "import", "--base-name", "docker.io/library/busybox", archive]);
   const command = (...words: readonly string[]) => [ourCtr, ...globals, ...words];
   return {
     daemon,
@@ -38,7 +44,7 @@ export async function openBench(name: string): Promise<Bench> {
     archive,
     command,
     ctr: (words, options) => run(command(...words), options),
-    go: (words, options) => run([goCtr, ...globals, ...words], options),
+    go: (words, options) => run([goCtr, ...goGlobals, ...words], options),
     async line(words, options) {
       const { code, stdout, stderr } = await run(command(...words), options);
       expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: "" });
@@ -49,11 +55,11 @@ export async function openBench(name: string): Promise<Bench> {
 }
 
 /** Opens a bench for a test file: `beforeAll(bench.open)`, `afterAll(bench.close)`. */
-export function sharedBench(name: string) {
+export function sharedBench(name: string, engine: BenchEngine = "containerd") {
   let bench: Bench | undefined;
   return {
     open: async () => {
-      bench = await openBench(name);
+      bench = await openBench(name, engine);
     },
     close: async () => {
       await bench?.[Symbol.asyncDispose]();

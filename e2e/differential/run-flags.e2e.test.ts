@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { referenceCommands } from "../parity/reference.ts";
+import { mustRun } from "../support/process.ts";
 import { asGoWouldWrite, type Spec } from "./deliberate.ts";
 import { busybox, nginx, sharedArena } from "./setup.ts";
 
@@ -10,7 +11,9 @@ beforeAll(async () => {
   await arena.open();
   const { dir } = arena.now;
   await writeFile(join(dir, "env"), "FROM_FILE=1\n# a comment\nSECOND=two words\n");
-  await mkdir(join(dir, "src"));
+  for (const name of ["src", "with,comma", "empty", "nodes/below"]) await mkdir(join(dir, name), { recursive: true });
+  await mustRun(["mknod", join(dir, "nodes/a"), "c", "1", "3"]);
+  await mustRun(["mknod", join(dir, "nodes/below/b"), "b", "7", "0"]);
   await symlink("/dev/null", join(dir, "link-to-null"));
   await writeFile(join(dir, "seccomp.json"), JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW" }));
 });
@@ -80,6 +83,74 @@ const flags: readonly (readonly string[])[] = [
   ["--uidmap", "0:1000:10"],
   ["--uidmap", "0:1000:10", "--gidmap", "0:1000:10", "--remap-labels"],
   ["--rm"],
+  ["--env", "=x"],
+  ["--env", ""],
+  ["--env-file", "$DIR/nosuch"],
+  ["--label", "a=b=c"],
+  ["--label", ""],
+  ["--annotation", "x="],
+  ["--annotation", "=x"],
+  ["--cwd", "relative"],
+  ["--mount", "type=bind,source=$DIR/src,destination=/data,options=bind:rw:nosuid"],
+  ["--mount", '"type=bind","src=$DIR/with,comma","dst=/data","options=rbind:ro"'],
+  ["--mount", "type=bind,src=$DIR/src,dst=/data"],
+  ["--mount", "type=bind,src=$DIR/src,dst=/data,options="],
+  ["--mount", "type=tmpfs,dst=/scratch,options=size=64k:mode=700"],
+  ["--mount", "type=tmpfs,dst=/a", "--mount", "type=tmpfs,dst=/a/b"],
+  ["--mount", "type=bind,src=$DIR/nosuch,dst=/data,options=rbind"],
+  ["--mount", "type=bind,src=$DIR/src"],
+  ["--mount", "type=bind,type=tmpfs,dst=/twice"],
+  ["--mount", 'type="bind'],
+  ["--mount", ""],
+  ["--privileged", "--cap-drop", "CAP_SYS_ADMIN"],
+  ["--privileged", "--device", "/dev/fuse"],
+  ["--privileged", "--cap-add", "CAP_SYS_ADMIN"],
+  ["--privileged", "--read-only"],
+  ["--privileged", "--net-host"],
+  ["--cap-add", "CAP_CHOWN"],
+  ["--cap-add", "CAP_NOSUCH"],
+  ["--cap-add", "CAP_SYS_ADMIN", "--cap-drop", "CAP_SYS_ADMIN"],
+  ["--cap-drop", "CAP_SYS_ADMIN"],
+  ["--cap-drop", "CHOWN"],
+  ["--cap-drop", "ALL"],
+  ["--seccomp", "--cap-add", "CAP_SYS_ADMIN"],
+  ["--seccomp", "--seccomp-profile", "$DIR/nosuch"],
+  ["--seccomp", "--seccomp-profile", "$DIR/env"],
+  ["--apparmor-profile", "p"],
+  ["--apparmor-default-profile", "q"],
+  ["--cpus", "0"],
+  ["--cpus", "1.5", "--cpu-shares", "100"],
+  ["--cpus", "-1"],
+  ["--cpu-shares", "-1"],
+  ["--cpu-period", "50000"],
+  ["--cpu-quota", "-1"],
+  ["--cpu-quota", "-1", "--cpu-period", "50000"],
+  ["--memory-limit", "0"],
+  ["--memory-limit", "1"],
+  ["--with-ns", "pid:/nonexistent"],
+  ["--with-ns", "uts:"],
+  ["--with-ns", "ipc:/proc/self/ns/ipc", "--with-ns", "uts:/proc/self/ns/uts"],
+  ["--with-ns", "cgroup:/proc/self/ns/cgroup"],
+  ["--cgroup", "relative/c"],
+  ["--device", "/dev/null", "--device", "/dev/zero"],
+  ["--device", "$DIR/nodes"],
+  ["--device", "$DIR/nodes/"],
+  ["--device", "$DIR/empty"],
+  ["--device", "/dev/../dev/null"],
+  ["--device", "dev/null"],
+  ["--device", ""],
+  ["--rootfs-propagation", "nonsense"],
+  ["--rootfs-propagation", "rslave"],
+  ["--snapshotter-label", "novalue"],
+  ["--runtime", "/nonexistent/shim"],
+  ["--runc-binary", "/nonexistent/runc"],
+  ["--log-uri", "foo://x"],
+  ["--log-uri", "%%"],
+  ["--pid-file", "$DIR/nosuch/pid"],
+  ["--gidmap", "0:1000:10"],
+  ["--uidmap", "a:b:c", "--gidmap", "a:b:c"],
+  ["--uidmap", "0:1000:10:5", "--gidmap", "0:1000:10"],
+  ["--uidmap", "0:1000:70000", "--gidmap", "0:2000:70000"],
 ];
 
 let next = 0;

@@ -116,7 +116,7 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
   }
   await using lease = await client.leases.hold({ signal });
   const snapshots = lease.client.snapshots(snapshotter);
-  const mounts = await prepareSnapshot(snapshots, chainID, request, withGrace(signal));
+  const mounts = await prepareSnapshot(lease.client, snapshots, chainID, request, withGrace(signal));
   let container: Container | undefined;
   try {
     signal.throwIfAborted();
@@ -154,23 +154,33 @@ function recordParts(flags: RuntimeFlags & Pick<ContainerFlags, "sandbox">, run:
 
 /** The container's snapshot; with `--uidmap` and `--gidmap` one whose files have the ids of that user namespace. */
 async function prepareSnapshot(
+  client: Client,
   snapshots: RemoteSnapshotter,
   parent: string,
   { flags, id, run }: ContainerRequest,
   signal: AbortSignal,
 ): Promise<readonly Mount[]> {
-  const labels = parseLabels(flags.snapshotterLabel);
+  const given = parseLabels(flags.snapshotterLabel);
   const { uidmap = [], gidmap = [], remapLabels = false } = run ?? {};
-  if (uidmap.length === 0 || gidmap.length === 0) return snapshots.prepare(id, parent, { signal, labels });
-  if (remapLabels) {
-    const asked = {
-      "containerd.io/snapshot/uidmapping": uidmap.join(","),
-      "containerd.io/snapshot/gidmapping": gidmap.join(","),
-    };
-    return snapshots.prepare(id, parent, { signal, labels: { ...labels, ...asked } });
+  if (uidmap.length === 0 || gidmap.length === 0) return snapshots.prepare(id, parent, { signal, labels: given });
+  const mapping = {
+    "containerd.io/snapshot/uidmapping": uidmap.join(","),
+    "containerd.io/snapshot/gidmapping": gidmap.join(","),
+  };
+  const labels = remapLabels ? { ...given, ...mapping } : given;
+  if (remapLabels && (await canRemap(client, snapshots.name, signal))) {
+    return snapshots.prepare(id, parent, { signal, labels });
   }
   const mappings = { uid: uidmap.map(parseIdMapping), gid: gidmap.map(parseIdMapping) };
   return prepareRemapped(snapshots, id, parent, { signal, labels, mappings });
+}
+
+/** Whether a snapshotter maps ids when labels ask it to; for others the files are copied, as without the flag. */
+async function canRemap(client: Client, snapshotter: string, signal: AbortSignal): Promise<boolean> {
+  const plugins = await client.introspection.plugins([`type==io.containerd.snapshotter.v1,id==${snapshotter}`], {
+    signal,
+  });
+  return plugins.some(({ capabilities }) => capabilities.includes("remap-ids"));
 }
 
 /** Those of the image's configuration, of its record and of `--label`, each over the ones before. */
