@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { goCtr, ourCtr } from "../support/binaries.ts";
 import { bridgeConfig, type CniHost, openCniHost } from "../support/cni.ts";
@@ -146,6 +146,42 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     });
     expect(await stage.host.remains(`${stage.namespace}-bad`)).toEqual([]);
     expect(await line("containers", "ls", "-q")).not.toContain("bad");
+  });
+
+  /** A plugin that tells through a FIFO that it was called, and does not come back. */
+  const hang = async () => {
+    const { dir } = stage.host;
+    const [plugins, told] = [join(dir, "hanging"), join(dir, "told")];
+    await mkdir(plugins, { recursive: true });
+    await run(["mkfifo", told]);
+    const script = `#!/bin/sh\n[ $CNI_COMMAND = DEL ] || { echo $$ >${told}; exec sleep 1000; }\n`;
+    await writeFile(join(plugins, "hanging"), script, { mode: 0o755 });
+    await stage.host.configure("10-hanging.conflist", bridgeConfig(dir, [{ type: "hanging" }]));
+    const env = { ...process.env, ...stage.host.env, CNI_PATH: `${stage.host.env["CNI_PATH"]}:${plugins}` };
+    return { env, called: async () => Number(await readFile(told, "utf8")) };
+  };
+
+  test("an interrupt while a plugin hangs takes down what came about", async () => {
+    const { env, called } = await hang();
+    const child = Bun.spawn([...command("run", "--cni", busybox, "stopped", "true")], { env, stderr: "pipe" });
+    await called();
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(130);
+    expect(await stage.host.remains(`${stage.namespace}-stopped`)).toEqual([]);
+    expect(await line("containers", "ls", "-q")).toBe("");
+    expect(await line("tasks", "ls", "-q")).toBe("");
+  });
+
+  test("a command that is killed while a plugin runs leaves what containers rm takes down", async () => {
+    const { env, called } = await hang();
+    const child = Bun.spawn([...command("run", "--cni", busybox, "killed", "true")], { env, stderr: "ignore" });
+    const plugin = await called();
+    child.kill("SIGKILL");
+    await child.exited;
+    process.kill(plugin, "SIGKILL");
+    expect((await stage.host.remains(`${stage.namespace}-killed`)).length).toBeGreaterThan(4);
+    expect(await run(command("containers", "rm", "killed"), { env })).toMatchObject({ code: 0, stderr: "" });
+    expect(await stage.host.remains(`${stage.namespace}-killed`)).toEqual([]);
   });
 
   test("takes down what came about when the command cannot be started", async () => {

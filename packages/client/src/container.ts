@@ -127,7 +127,7 @@ export class Container implements ContainerRecord {
       this.#checkNetworkNamespace();
       const { attachNetwork } = await import("./cni/cni.ts");
       const target = { ...networkTarget(this.#client.namespace, this), pid: task.pid };
-      task.connected(await attachNetwork(target, options.cni ?? {}, signalOf(options)));
+      task.connected(await attachNetwork(target, options.cni ?? {}, options.cni?.signal ?? signalOf(options)));
       return task;
     } catch (error) {
       // The error that led here is the one to see.

@@ -101,6 +101,7 @@ async function runTask(
       ioGid: firstHostId(flags.gidmap, flags.uidmap),
     }),
     signal: withGrace(signal),
+    cni: { signal },
   });
   await tellNetwork(context, task);
   signal.throwIfAborted();

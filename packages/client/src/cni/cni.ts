@@ -17,6 +17,8 @@ export interface CniOptions {
   readonly args?: Readonly<Record<string, string>> | undefined;
   /** Arguments for the plugins that declare the capability: `portMappings`, `ipRanges`, `dns`… */
   readonly capabilityArgs?: JsonObject | undefined;
+  /** Ends connecting, which takes down what came about; that of the call unless it is given. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A container's connection to a network. */

@@ -35,9 +35,12 @@ function networkOf(plugin: object) {
   return { network, plugin: only };
 }
 
-test("runPlugin() hands over configuration, name, version, what came before, and what the plugin can do", async () => {
+test("R20: runPlugin() hands over what the plugin has to know, and no file or variable of ours", async () => {
   const seen = join(dir, "seen");
-  const record = program("record", `cat >${seen}.in; env >${seen}.env; echo '{"ips":[{"address":"10.0.0.1/24"}]}'`);
+  const record = program(
+    "record",
+    `cat >${seen}.in; env >${seen}.env; ls /proc/self/fd >${seen}.fd; echo '{"ips":[{"address":"10.0.0.1/24"}]}'`,
+  );
   const part = networkOf({ type: "record", own: { deep: [1] }, capabilities: { portMappings: true, bandwidth: true } });
   process.env["BUN_SECRET"] = process.env["NODE_SECRET"] = process.env["CTR_SECRET"] = "x";
   const answer = await runPlugin(record, part, call, signal);
@@ -51,6 +54,8 @@ test("runPlugin() hands over configuration, name, version, what came before, and
     runtimeConfig: { portMappings: [{ hostPort: 1 }] },
     prevResult: { cniVersion: "0.4.0", ips: [] },
   });
+  // `ls` has the directory open as well.
+  expect(readFileSync(`${seen}.fd`, "utf8")).toBe("0\n1\n2\n3\n");
   const env = readFileSync(`${seen}.env`, "utf8").split("\n");
   expect(env).toContain("CNI_ARGS=K8S_POD_NAME=a;B=c");
   // The shell adds two of its own.
