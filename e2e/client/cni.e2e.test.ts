@@ -79,7 +79,7 @@ test("attachNetwork() hands capability arguments to the plugins that declare the
   expect(told).toEqual([false, true, true, false]);
 });
 
-test("attachNetwork() takes down what came about when a plugin fails, and keeps word of what it could not", async () => {
+test("S4: attachNetwork() takes down what came about when a plugin fails, and keeps word of what it could not", async () => {
   await writeFile(join(dir, "bin", "second.fails-ADD"), "");
   await writeFile(join(dir, "bin", "first.fails-DEL"), "");
   await expect(attachNetwork(target(), places(), signal)).rejects.toThrow('"second" failed (add): told to fail');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mustRun, run } from "../support/process.ts";
@@ -60,4 +60,40 @@ test.each([
   const ran = await run([engine, program, stage.busybox], { env: { PATH: process.env["PATH"] ?? "", ...env } });
   expect(ran).toMatchObject({ code: 0, stdout: "hi from a container\n", stderr: "" });
   expect(await stage.client.containers.list()).toEqual([]);
+});
+
+test.each([
+  ["Node", "node"],
+  ["Bun", join(repo, "node_modules/.bin/bun")],
+])("a container is connected to a network and taken from it on %s", async (name, engine) => {
+  const [plugins, configDir, cacheDir] = ["plugins", "net.d", "cache"].map((part) => join(consumer, `${name}-${part}`));
+  for (const dir of [plugins, configDir]) await mkdir(dir ?? "");
+  const plugin = `#!/bin/sh\necho "$CNI_COMMAND" >>${plugins}/log; echo '{"ips":[{"address":"10.0.0.9/24"}]}'\n`;
+  await writeFile(`${plugins}/plug`, plugin, { mode: 0o755 });
+  await writeFile(`${configDir}/a.conf`, JSON.stringify({ cniVersion: "1.0.0", name: "net", type: "plug" }));
+  const cni = { pluginDirs: [plugins], configDir, cacheDir };
+  const options = {
+    image: stage.busybox,
+    id: `net-${name}`,
+    args: ["sleep", "9"],
+    io: { kind: "null" },
+    network: "cni",
+    cni,
+  };
+  const program = join(consumer, `${name}.mjs`);
+  await writeFile(
+    program,
+    `import { connect } from "@ctr/sdk";
+    const client = await connect(${JSON.stringify({ address: stage.daemon.address, namespace: stage.client.namespace })});
+    await client.images.pull(${JSON.stringify(stage.busybox)});
+    const task = await client.run(${JSON.stringify(options)});
+    console.log(task.network.addresses.join());
+    await task[Symbol.asyncDispose]();
+    await client[Symbol.asyncDispose]();`,
+  );
+  const ran = await run([engine, program], { env: { PATH: process.env["PATH"] ?? "" } });
+  expect(ran).toEqual({ code: 0, stdout: "10.0.0.9/24\n", stderr: "" });
+  expect(await readFile(`${plugins}/log`, "utf8")).toBe("ADD\nDEL\n");
+  expect(await readdir(`${cacheDir}/results`)).toEqual([]);
+  expect(await readdir("/run/ctr/netns")).not.toContain(`${stage.client.namespace}-net-${name}`);
 });

@@ -21,7 +21,7 @@ export const requirements: readonly Requirement[] = [
   { id: "R8", holds: "ten thousand resizes and a thousand clients that vanish leave no descriptor, timer or memory" },
   { id: "R9", holds: "paths that an image declares are resolved inside its own root" },
   { id: "R10", holds: "a container's inheritable and ambient capabilities are empty" },
-  { id: "R11", holds: "output that is kept in memory has a bound", binds: "a call collects a process's output" },
+  { id: "R11", holds: "output that is kept in memory has a bound" },
   { id: "R12", holds: "documents, headers, names and entries have limits, so that no image fills memory" },
   { id: "R13", holds: "groups inside are those of the image's files, the primary one among them" },
   { id: "R14", holds: "the kernel's files that containerd hides are hidden" },

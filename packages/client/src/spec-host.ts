@@ -36,13 +36,20 @@ function realPath(path: string): string | undefined {
   }
 }
 
+/** Characters of what the parser says: its last words tell. */
+const MAX_MESSAGE = 4000;
+
 /** The parser replaces a profile of that name, and does not write its cache: the text may differ from call to call. */
 async function loadAppArmor(profile: string): Promise<void> {
   const { spawn } = await import("node:child_process");
   const PATH = process.env["PATH"] || "/usr/sbin:/sbin:/usr/bin:/bin";
   const child = spawn("apparmor_parser", ["-Kr"], { env: { PATH }, stdio: ["pipe", "pipe", "pipe"] });
-  const said: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => said.push(chunk));
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      said = `${said}${chunk}`.slice(-MAX_MESSAGE);
+    });
+  }
   // It may end without reading all of it, which its exit code tells.
   child.stdin.on("error", () => undefined);
   child.stdin.end(profile);
@@ -50,7 +57,7 @@ async function loadAppArmor(profile: string): Promise<void> {
     child.once("error", reject);
     child.once("close", resolve);
   });
-  if (code !== 0) throw new Error(Buffer.concat(said).toString().trim() || `apparmor_parser: exit status ${code}`);
+  if (code !== 0) throw new Error(said.trim() || `apparmor_parser: exit status ${code}`);
 }
 
 function parseYaml(text: string): unknown {

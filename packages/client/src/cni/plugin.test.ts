@@ -80,9 +80,10 @@ test.each([
   await expect(running).rejects.toThrow(`plugin type="failing" failed (add): ${why}`);
 });
 
-test("runPlugin() ends a plugin that writes without end", async () => {
-  const running = runPlugin(program("endless", "exec yes"), networkOf({ type: "endless" }), call, signal);
-  await expect(running).rejects.toThrow('plugin type="endless" failed (add)');
+test("R11: runPlugin() ends a plugin that writes more than anybody reads", async () => {
+  const verbose = program("verbose", "head -c 40000000 /dev/zero");
+  const running = runPlugin(verbose, networkOf({ type: "verbose" }), call, signal);
+  await expect(running).rejects.toThrow('plugin type="verbose" failed (add)');
 });
 
 test("runPlugin() ends a plugin and its children when it is cancelled", async () => {
