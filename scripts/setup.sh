@@ -75,6 +75,7 @@ test_files="
 /usr/share/gocode/src/github.com/containerd/containerd golang-github-containerd-containerd-dev
 /usr/bin/docker docker.io
 /usr/lib/cni/bridge containernetworking-plugins
+/usr/share/gocode/src/github.com/container-orchestrated-devices golang-github-container-orchestrated-devices-container-device-interface-dev
 "
 # What test images are made of, and a parser that would load its profiles when installed: unpacked here, never installed.
 demo_debs="busybox-static"

@@ -120,6 +120,14 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     expect(await stage.host.remains(`${stage.namespace}-hup`)).toEqual([]);
   });
 
+  test("is taken down by the tasks attach that sees the end", async () => {
+    await line("run", "-d", "--cni", busybox, "attached", "cat");
+    expect((await stage.host.remains(`${stage.namespace}-attached`)).length).toBeGreaterThan(4);
+    const attach = command("tasks", "attach", "attached");
+    expect(await run(attach, { env: stage.host.env, stdin: "x\n" })).toMatchObject({ code: 0, stdout: "x\n" });
+    expect(await stage.host.remains(`${stage.namespace}-attached`)).toEqual([]);
+  });
+
   test("connects a task that is started again", async () => {
     await line("run", "--cni", busybox, "again", "true");
     expect(await stage.host.remains(`${stage.namespace}-again`)).toEqual([]);

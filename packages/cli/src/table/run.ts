@@ -14,7 +14,7 @@ export const run = declareCommand(words.run.name, words.run.summary, {
     "fifo-dir": string("directory for the FIFOs of the streams"),
     cgroup: string("cgroup path; empty for no cgroup"),
     platform: string("platform of the image to run, as os/arch[/variant]"),
-    cni: bool("connect it to the CNI network"),
+    cni: bool("connect it to the network that CNI is configured for"),
     "sync-fs": bool("write everything to disk after unpacking"),
     "dump-config": string("file to save the container's spec to"),
     uidmap: stringSlice("user ids as container-id:host-id:size; needs --gidmap"),

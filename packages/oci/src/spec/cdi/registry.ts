@@ -5,7 +5,12 @@ import { type CdiDeviceName, parseCdiName } from "./device-name.ts";
 import type { CdiEdits } from "./edits.ts";
 import { type CdiSpecFile, readCdiSpec, unusable } from "./spec-file.ts";
 
-/** Where vendors describe devices; of two files with one device the later directory's counts. CDI spec 1.1, "Overview". */
+export interface CdiOptions {
+  /** Where vendors describe devices; of two files with one device the later directory's counts. `/etc/cdi` and `/var/run/cdi`. */
+  readonly dirs?: readonly string[];
+}
+
+/** CDI spec 1.1, "Overview". */
 const DIRS = ["/etc/cdi", "/var/run/cdi"];
 
 /** The devices described on this machine. */
@@ -17,7 +22,7 @@ export interface CdiRegistry {
 }
 
 /** Reads every description there is. A file that is wrong hides its own devices only. */
-export async function openCdiRegistry(host: SpecHost, dirs: readonly string[] = DIRS): Promise<CdiRegistry> {
+export async function openCdiRegistry(host: SpecHost, { dirs = DIRS }: CdiOptions = {}): Promise<CdiRegistry> {
   const faults: ContainerdError[] = [];
   const levels: (readonly CdiSpecFile[])[] = [];
   for (const dir of dirs) levels.push(await readDirectory(host, dir, faults));
@@ -48,7 +53,7 @@ async function readDirectory(host: SpecHost, dir: string, faults: ContainerdErro
   for (const path of names.map((name) => `${dir}/${name}`)) {
     try {
       const text = new TextDecoder("utf-8", { fatal: true }).decode(await host.readFile(path));
-      const value = path.endsWith(".json") ? JSON.parse(text) : host.parseYaml(text);
+      const value = path.endsWith(".json") ? JSON.parse(text) : host.parseYaml(withOctals(text));
       if (!isJsonObject(value)) throw new Error("it is no object");
       files.push(readCdiSpec(value, path));
     } catch (error) {
@@ -56,6 +61,11 @@ async function readDirectory(host: SpecHost, dir: string, faults: ContainerdErro
     }
   }
   return files;
+}
+
+/** A mode such as 0660 is octal for the YAML of CDI's library, decimal for that of today. */
+function withOctals(yaml: string): string {
+  return yaml.replace(/(\bfileMode["']?\s*:\s*)0(?=[0-7]+\b)/g, "$10o");
 }
 
 /** Devices that more than one file of a directory describes, by full name. */

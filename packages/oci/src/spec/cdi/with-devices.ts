@@ -1,16 +1,20 @@
 import { refuse, type SpecOption } from "../option.ts";
 import { withCdiEdits } from "./apply-edits.ts";
 import { type CdiEdits, joinEdits, noEdits } from "./edits.ts";
-import { type CdiRegistry, openCdiRegistry } from "./registry.ts";
+import { type CdiOptions, type CdiRegistry, openCdiRegistry } from "./registry.ts";
 import type { CdiSpecFile } from "./spec-file.ts";
 
 /** Vendors whose devices `--gpus` numbers, in this order. */
 const gpuVendors = ["nvidia.com", "amd.com"];
 
 /** Devices by full name, and GPUs by number: those of the vendor that this machine has descriptions of. */
-export function withCdiDevices(names: readonly string[], gpus: readonly number[]): SpecOption {
+export function withCdiDevices(
+  names: readonly string[],
+  gpus: readonly number[],
+  options: CdiOptions = {},
+): SpecOption {
   return async (spec, context) => {
-    const registry = await openCdiRegistry(context.host);
+    const registry = await openCdiRegistry(context.host, options);
     const all = [...names, ...gpuNames(registry, gpus)];
     const missing = all.filter((name) => registry.find(name) === undefined);
     if (missing.length > 0) throw unresolvable(missing, registry);
