@@ -10,6 +10,7 @@ import {
   parseDockerReference,
   parseImageConfig,
   parseIndex,
+  parseJsonObject,
   parseManifest,
   parsePlatform,
   parseReference,
@@ -18,9 +19,11 @@ import {
   referencePath,
 } from "@ctr/oci";
 import { parseHostsToml } from "@ctr/registry";
+import { parseNetworkConfig } from "../../packages/client/src/cni/network-config.ts";
 import { parseFilters, textField } from "../../packages/engine/src/metadata/filters/filter.ts";
 import { compilePattern } from "../../packages/engine/src/metadata/filters/pattern.ts";
 import { parseShimAnswer } from "../../packages/engine/src/runtime/shim-address.ts";
+import { readCdiSpec } from "../../packages/oci/src/spec/cdi/spec-file.ts";
 import { parseChallenges } from "../../packages/registry/src/auth/challenge.ts";
 import { FrameReader } from "../../packages/rpc/src/frame-reader.ts";
 import { H2ConnectionError } from "../../packages/rpc/src/h2-error.ts";
@@ -137,6 +140,26 @@ export const targets: readonly Target[] = [
       'server = "https://r.example"\n[host."https://m.example:5000/v2/x"]\n capabilities = ["pull", "resolve"]\n ca = ["/a.pem"]\n client = [["/c.pem", "/k.pem"]]\n skip_verify = true\n override_path = true\n [host."https://m.example:5000/v2/x".header]\n  x = ["1", "2"]\n',
     ),
     run: (input) => parseHostsToml(text(input), "/hosts.toml"),
+  },
+  {
+    name: "network configuration",
+    seeds: seeds(
+      '{"cniVersion":"1.0.0","cniVersions":["0.4.0"],"name":"n","plugins":[{"type":"bridge","ipam":{"type":"x"}},{"type":"portmap","capabilities":{"portMappings":true}}]}',
+      '{"cniVersion":"0.4.0","name":"lo","type":"loopback"}',
+    ),
+    run(input) {
+      const { name, plugins } = parseNetworkConfig(input, "/x");
+      // Both become parts of paths.
+      if ([name, ...plugins.map(({ type }) => type)].some((part) => part.includes("/"))) throw new Error("it climbs");
+      return plugins.length;
+    },
+  },
+  {
+    name: "CDI description",
+    seeds: seeds(
+      '{"cdiVersion":"1.1.0","kind":"v.com/c","annotations":{"a":"b"},"containerEdits":{"env":["A=1"]},"devices":[{"name":"0","containerEdits":{"deviceNodes":[{"path":"/dev/x","type":"c","major":1,"permissions":"rw"}],"mounts":[{"hostPath":"/a","containerPath":"/b","options":["ro"]}],"hooks":[{"hookName":"poststop","path":"/x","timeout":1}],"additionalGids":[1],"intelRdt":{"closID":"c"},"netDevices":[{"hostInterfaceName":"a","name":"b"}]}}]}',
+    ),
+    run: (input) => readCdiSpec(parseJsonObject(input, "CDI description"), "/x").devices.size,
   },
   {
     name: "auth challenge",
