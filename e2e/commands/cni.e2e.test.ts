@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { goCtr, ourCtr } from "../support/binaries.ts";
 import { bridgeConfig, type CniHost, openCniHost } from "../support/cni.ts";
@@ -204,6 +204,26 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     await stage.host.configure("10-other.conf", { cniVersion: "0.4.0", name: "other", type: "loopback" });
     await end("moved");
     expect(await stage.host.remains(`${stage.namespace}-moved`)).toEqual([]);
+  });
+
+  test("keeps the container, and word of what is left, while a plugin to take it down is missing", async () => {
+    const extra = join(stage.host.dir, "extra");
+    const put = () => writeFile(join(extra, "extra"), "#!/bin/sh\ncat\n", { mode: 0o755 });
+    await mkdir(extra, { recursive: true });
+    await put();
+    await stage.host.configure("10-extra.conflist", bridgeConfig(stage.host.dir, [{ type: "extra" }]));
+    const env = { ...stage.host.env, CNI_PATH: `${stage.host.env["CNI_PATH"]}:${extra}` };
+    await run(command("run", "-d", "--null-io", "--cni", busybox, "kept", "sleep", "1000"), { env });
+    await rm(join(extra, "extra"));
+    const removed = await ctr("tasks", "rm", "-f", "kept");
+    expect(removed.code).toBe(1);
+    expect(removed.stderr).toContain('ctr: failed to find plugin "extra" in path');
+    expect(removed.stderr).toContain("hint: install CNI plugins");
+    expect((await ctr("containers", "rm", "kept")).code).toBe(1);
+    expect(await line("containers", "ls", "-q")).toBe("kept\n");
+    await put();
+    await line("containers", "rm", "kept");
+    expect(await stage.host.remains(`${stage.namespace}-kept`)).toEqual([]);
   });
 
   test.each([

@@ -73,7 +73,7 @@ test("R20: runPlugin() hands over what the plugin has to know, and no file or va
 
 test.each([
   ["its own words", `echo '{"code":7,"msg":"no","details":"way"}'; exit 1`, "no; way"],
-  ["its stderr", "echo oops >&2; exit 1", "oops"],
+  ["its stderr, on one line", "echo oops >&2; echo again >&2; exit 1", "oops; again"],
   ["its exit status", "exit 3", "netplugin failed with no error message: exit status 3"],
 ])("runPlugin() tells a failure in %s", async (_what, script, why) => {
   const running = runPlugin(program("failing", script), networkOf({ type: "failing" }), call, signal);

@@ -166,7 +166,10 @@ function pluginFailed(
   { answer, stdout, stderr, exitCode }: PluginOutput & { readonly answer: JsonObject | undefined },
 ): ContainerdError {
   const told = [answer?.["msg"], answer?.["details"]].filter((text) => typeof text === "string" && text !== "");
-  const raw = (stdout || stderr).trim().slice(-2000);
+  const raw = (stdout || stderr)
+    .trim()
+    .slice(-2000)
+    .replace(/\s*\n\s*/g, "; ");
   const why =
     told.length > 0 ? told.join("; ") : raw || `netplugin failed with no error message: exit status ${exitCode}`;
   const action = command === "ADD" ? "add" : "delete";
