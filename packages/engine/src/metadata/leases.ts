@@ -77,6 +77,12 @@ export function listLeaseResources(tx: ReadTx, namespace: string, lease: string)
   return tx.all<LeaseResource>(sql, namespace, lease);
 }
 
+/** Whether a lease ends with a process; not one that is not there. */
+export function hasOwner(tx: ReadTx, namespace: string, id: string): boolean {
+  const sql = "SELECT 1 FROM leases WHERE namespace = ? AND id = ? AND owner <> ''";
+  return tx.get(sql, namespace, id) !== undefined;
+}
+
 /** `not_found` for an unknown lease; what it is to keep need not be there. */
 export function addLeaseResource(tx: WriteTx, namespace: string, lease: string, resource: LeaseResource): void {
   requireLease(tx, namespace, lease);

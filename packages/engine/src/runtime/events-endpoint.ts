@@ -179,7 +179,7 @@ type ShimEvent = eventTypes.Envelope & { readonly event: NonNullable<eventTypes.
 /** Writes what a shim tells into the journal; a task's exit into its row too, in the same transaction. */
 function writeShimEvent(store: Store, { namespace, topic, event, timestamp }: ShimEvent): void {
   const time = timestamp === undefined ? store.clock.now() : nanosOf(timestamp);
-  store.db.write((tx) => {
+  store.db.writeUnsynced((tx) => {
     const exit = decodeAnyAs(event, "containerd.events.TaskExit");
     if (exit?.exitedAt && exit.id === exit.containerId) {
       recordExit(store, tx, { namespace, id: exit.containerId }, { ...exit, exitedAt: exit.exitedAt });

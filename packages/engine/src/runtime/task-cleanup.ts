@@ -67,7 +67,7 @@ export async function buryTask(context: TaskContext, row: TaskRow, signal: Abort
   const paths = taskPaths(context.store, row.namespace, row.id);
   const killed = await deleteByBinary(context, paths, signal);
   const exit = exitOfRow(row) ?? killed ?? unknownExit(context, row);
-  context.store.db.write((tx) => {
+  context.store.db.writeUnsynced((tx) => {
     recordExit(context.store, tx, row, { ...exit, pid: Number(row.pid) });
     publishDelete(context.store, tx, row, exit);
     deleteTask(tx, row.namespace, row.id);
@@ -90,7 +90,7 @@ export async function undoCreate(context: TaskContext, paths: TaskPaths, signal:
   // The `start` of a process that was killed may not have ended, though the shim it started answered.
   if (alive && !shared) await killProcessesIn(paths.bundle);
   if (!shared) removeDeadSocket(paths.bundle);
-  context.store.db.write((tx) => deleteTask(tx, paths.namespace, paths.id));
+  context.store.db.writeUnsynced((tx) => deleteTask(tx, paths.namespace, paths.id));
   await removeBundle(paths);
 }
 

@@ -49,11 +49,11 @@ export async function createTask(
   failpoint("task.lock");
   makeBundle(paths, { spec: specOf(container, task.id), shimBinary: runtime.binary, runc: runtime.runc });
   failpoint("task.bundle");
-  store.db.write((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
+  store.db.writeUnsynced((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
   try {
     const pid = await launch(context, paths, runtime, task, signal);
     failpoint("task.created");
-    store.db.write((tx) => setTaskPid(tx, task.namespace, task.id, pid));
+    store.db.writeUnsynced((tx) => setTaskPid(tx, task.namespace, task.id, pid));
     failpoint("task.recorded");
     return pid;
   } catch (error) {

@@ -84,12 +84,12 @@ async function deleteLiving(
   // Remembered before the shim goes: should this process end right here, the next one still knows.
   if (exit) {
     await (await context.events()).told(row);
-    store.db.write((tx) => recordExit(store, tx, row, exit));
+    store.db.writeUnsynced((tx) => recordExit(store, tx, row, exit));
   }
   failpoint("task.exit");
   await shutDown(context, paths, signal);
   failpoint("task.shim-gone");
-  store.db.write((tx) => {
+  store.db.writeUnsynced((tx) => {
     if (exit) publishDelete(store, tx, row, exit);
     deleteTask(tx, row.namespace, row.id);
   });

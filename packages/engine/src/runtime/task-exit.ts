@@ -18,7 +18,7 @@ export function isNewExit(row: TaskRow, state: taskV2.StateResponse): boolean {
 /** Records and tells the end of a task whose shim says that it has stopped, unless that is known already. */
 export function recordState(store: Store, row: TaskRow, state: taskV2.StateResponse): void {
   if (!isNewExit(row, state)) return;
-  store.db.write((tx) => recordExit(store, tx, row, exitOf(state)));
+  store.db.writeUnsynced((tx) => recordExit(store, tx, row, exitOf(state)));
 }
 
 interface ExitRow {

@@ -142,7 +142,7 @@ export class TaskManager implements AsyncDisposable {
     // A process that never was started has no end to tell of.
     if (exit.pid === 0) return exit;
     await (await this.serveEvents()).told(key);
-    store.db.write((tx) => publishExit(store, tx, key, key.execId ?? "", exit));
+    store.db.writeUnsynced((tx) => publishExit(store, tx, key, key.execId ?? "", exit));
     return exit;
   }
 
@@ -245,8 +245,8 @@ export class TaskManager implements AsyncDisposable {
       const pid = execId === "" ? Number(row.pid) : await execPid(shim.task, row, execId, signal);
       const exit = exitOf({ ...answer, pid });
       await (await this.serveEvents()).told(row);
-      if (execId === "") store.db.write((tx) => recordExit(store, tx, row, exit));
-      else if (pid > 0) store.db.write((tx) => publishExit(store, tx, row, execId, exit));
+      if (execId === "") store.db.writeUnsynced((tx) => recordExit(store, tx, row, exit));
+      else if (pid > 0) store.db.writeUnsynced((tx) => publishExit(store, tx, row, execId, exit));
       return exit;
     } catch (error) {
       if (!shim.isClosed) throw error;

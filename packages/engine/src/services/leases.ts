@@ -6,10 +6,12 @@ import {
   createLease,
   deleteLease,
   deleteLeaseResource,
+  hasOwner,
   listLeaseResources,
   listLeases,
 } from "../metadata/leases.ts";
 import { scopeOf } from "../scope.ts";
+import type { WriteTx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 import { required } from "./wire.ts";
 
@@ -19,12 +21,17 @@ export function leasesService(store: Store): ServiceImpl<typeof leasesV1.LeasesD
     async create({ id, labels }, context) {
       const { namespace } = scopeOf(context);
       const owner = ownerOf(context);
-      return { lease: store.db.write((tx) => createLease(store, tx, namespace, { id, labels, owner })) };
+      const make = (tx: WriteTx) => createLease(store, tx, namespace, { id, labels, owner });
+      // One that ends with a process need not outlive the power; what it is to keep is written later.
+      return { lease: owner === "" ? store.db.write(make) : store.db.writeUnsynced(make) };
     },
 
     async delete({ id, sync }, context) {
       const { namespace } = scopeOf(context);
-      store.db.write((tx) => deleteLease(tx, namespace, id));
+      const owned = store.db.read((tx) => hasOwner(tx, namespace, id));
+      const remove = (tx: WriteTx) => deleteLease(tx, namespace, id);
+      if (owned) store.db.writeUnsynced(remove);
+      else store.db.write(remove);
       if (sync) await (await import("../gc/collect.ts")).collect(store, context);
       return protobufEmpty.Empty.fromPartial({});
     },

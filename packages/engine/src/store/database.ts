@@ -85,9 +85,10 @@ export class Database implements Disposable {
 
   /**
    * The same without waiting for the disk: a power cut may take it away, together with all that was written after it. For
-   * what is worth nothing without a later `write`.
+   * what is worth nothing without a later `write`, or after the next boot: tasks end with the power, too.
    */
   writeUnsynced<T>(work: (tx: WriteTx) => T): T {
+    this.#file ??= this.#firstWrite();
     this.#sqlite.run("PRAGMA synchronous = NORMAL");
     try {
       return this.write(work);
