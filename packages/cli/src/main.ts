@@ -141,7 +141,7 @@ async function report(error: unknown, words: readonly string[], around: Surround
 }
 
 /** A command that runs for longer, in milliseconds, is worth compiling: the executable starts in no hurry to do so. */
-const LASTING_MS = 25;
+const LASTING_MS = 150;
 
 /** The process around `runCtr`. */
 export async function main(): Promise<void> {
