@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { goCtr, ourCtr } from "../support/binaries.ts";
-import { type PrivateContainerd, startContainerd } from "../support/containerd.ts";
+import { type ContainerdOptions, type PrivateContainerd, startContainerd } from "../support/containerd.ts";
 import { archiveOf, busyboxLayout } from "../support/images.ts";
 import { mustRun, type Outcome, type RunOptions, run } from "../support/process.ts";
 
@@ -24,8 +24,8 @@ export interface Bench extends AsyncDisposable {
 }
 
 /** Namespaces are the test file's own: runc keeps its state by namespace, for every containerd of a machine. */
-export async function openBench(name: string): Promise<Bench> {
-  const daemon = await startContainerd();
+export async function openBench(name: string, options: ContainerdOptions = {}): Promise<Bench> {
+  const daemon = await startContainerd(options);
   const namespace = `cmd-${name}-${process.pid}`;
   const archive = join(daemon.dir, "busybox.tar");
   await archiveOf(await busyboxLayout(), archive);
@@ -52,8 +52,8 @@ export async function openBench(name: string): Promise<Bench> {
 export function sharedBench(name: string) {
   let bench: Bench | undefined;
   return {
-    open: async () => {
-      bench = await openBench(name);
+    open: async (options: ContainerdOptions = {}) => {
+      bench = await openBench(name, options);
     },
     close: async () => {
       await bench?.[Symbol.asyncDispose]();

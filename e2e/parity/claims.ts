@@ -43,6 +43,21 @@ export const claims: readonly Claim[] = [
     flags: ["install --replace"],
   },
   {
+    file: "commands/restore.e2e.test.ts",
+    test: "containers checkpoint %j: the index, the parts and the labels of the Go tool's",
+    flags: ["containers checkpoint --image", "containers checkpoint --rw", "containers checkpoint --task"],
+  },
+  {
+    file: "commands/restore.e2e.test.ts",
+    test: "containers restore --rw brings back what was written; without it the container begins as its image",
+    flags: ["containers restore --rw"],
+  },
+  {
+    file: "commands/restore.e2e.test.ts",
+    test: "containers restore --live goes on from the dump",
+    flags: ["containers restore --live"],
+  },
+  {
     file: "commands/run.e2e.test.ts",
     test: "CONTAINERD_ADDRESS, CONTAINERD_NAMESPACE and CONTAINERD_SNAPSHOTTER stand for their flags",
     flags: ["--address", "--namespace", "containers create --snapshotter"],
