@@ -18,6 +18,31 @@ export const claims: readonly Claim[] = [
     flags: ["--timeout"],
   },
   {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images convert --erofs raw: layers that the kernel mounts, and stacked they are the image",
+    flags: ["images convert --erofs"],
+  },
+  {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images convert --erofs: a UUID of the diff ID alone, and the flags of mkfs.erofs",
+    flags: ["images convert --erofs-compressors", "images convert --erofs-mkfs-options"],
+  },
+  {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images build-erofs-cache: files by diff ID, which the kernel mounts",
+    flags: ["images build-erofs-cache --platform"],
+  },
+  {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images build-erofs-cache --compressors and --mkfs-options reach mkfs.erofs",
+    flags: ["images build-erofs-cache --compressors", "images build-erofs-cache --mkfs-options"],
+  },
+  {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images build-erofs-cache --dmverity: a hash tree that cryptsetup finds sound, its root beside it",
+    flags: ["images build-erofs-cache --dmverity"],
+  },
+  {
     file: "commands/help.e2e.test.ts",
     test: "has the sections, the words and the flags of the Go ctr, in its order",
     flags: ["--help"],

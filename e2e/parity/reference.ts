@@ -50,6 +50,3 @@ export const ownCommands: readonly string[] = ["serve", "completion", "content v
 
 /** Flags of ours that a command of the Go ctr does not have: `command words --flag`. */
 export const ownFlags: readonly string[] = ["containers restore --trust"];
-
-/** Commands of the Go ctr that we do not have yet. It must become empty. */
-export const missingCommands: readonly string[] = ["images build-erofs-cache"];
