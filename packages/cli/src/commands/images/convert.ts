@@ -44,6 +44,9 @@ export const convertCommand = defineCommand<typeof convert>({
       toOci: flags.oci,
       ...(flags.uncompress ? { convertLayer: uncompressing(content) } : {}),
       ...(form && sources ? { convertLayer: erofsLayers(sources, form, mkfsOf(flags)), osFeature: "erofs" } : {}),
+    }).catch(async (error: unknown) => {
+      const { explainMissing } = await import("../../missing-content.ts");
+      throw await explainMissing(client, error, { images: [source], matcher, signal });
     });
     const target = made ?? image.target;
     await lease.client.images.put({ name, target, labels: image.labels }, { signal });
