@@ -276,18 +276,24 @@ test("images import of what images export made for one platform", async () => {
   await pair.sameContent();
 });
 
-test("images import of a docker archive", async () => {
+test.each([
+  [[]],
+  [["--base-name", "docked/one"]],
+  [["--base-name", "docked/two", "--digests"]],
+  [["--base-name", "docked/three", "--digests", "--skip-digest-for-named"]],
+  [["--index-name", "docked/index:1"]],
+  [["--platform", "linux/amd64"]],
+  [["--all-platforms"]],
+  [["--no-unpack"]],
+  [["--compress-blobs"]],
+])("images import of a docker archive with %j, from a file and from stdin", async (words) => {
   const { pair, dir } = arena.now;
   const archive = join(dir, "docker.tar");
   await rm(archive, { force: true });
-  await mustRun([
-    "skopeo",
-    "copy",
-    "--insecure-policy",
-    `oci:${(await busyboxLayout()).dir}:latest`,
-    `docker-archive:${archive}:local/docker:1`,
-  ]);
-  await pair.step({ argv: ["images", "import", archive] });
+  const from = `oci:${(await busyboxLayout()).dir}:latest`;
+  await mustRun(["skopeo", "copy", "--insecure-policy", from, `docker-archive:${archive}:local/docker:1`]);
+  await pair.step({ argv: ["images", "import", ...words, archive] });
+  await pair.step({ argv: ["images", "import", ...words, "-"], stdin: await readFile(archive) });
   await pair.sameState(records.images, records.snapshots);
   await pair.sameContent();
 });
