@@ -10,7 +10,59 @@ export interface Claim {
   readonly flags: readonly string[];
 }
 
+const registryFlags = [
+  ...["skip-verify", "plain-http", "user", "refresh", "hosts-dir", "tlscacert", "tlscert", "tlskey"],
+  ...["http-dump", "http-trace", "label"],
+];
+
 export const claims: readonly Claim[] = [
+  {
+    file: "commands/content.e2e.test.ts",
+    test: "snapshots diff --ref: the layer is written under that ref, which one writer at a time holds",
+    flags: ["snapshots diff --ref"],
+  },
+  {
+    file: "differential/images.e2e.test.ts",
+    test: "images push --allow-non-distributable-blobs: layers that may not be distributed go only with it",
+    flags: ["images push --allow-non-distributable-blobs"],
+  },
+  {
+    file: "engine/prune-async.e2e.test.ts",
+    test: "content prune references --async: the collection is not waited for, without it is",
+    flags: ["content prune references --async"],
+  },
+  {
+    file: "engine/sync-fs.e2e.test.ts",
+    test: "%s --sync-fs: what was unpacked is brought to disk once more",
+    flags: [
+      "images import --sync-fs",
+      "images pull --sync-fs",
+      "images mount --sync-fs",
+      "run --sync-fs",
+      "snapshots unpack --sync-fs",
+    ],
+  },
+  // These claim that the flag does nothing, as in the Go ctr.
+  {
+    file: "commands/without-effect.e2e.test.ts",
+    test: "images mount and unmount: the flags of a registry, and --label, change nothing",
+    flags: ["images mount", "images unmount"].flatMap((command) => registryFlags.map((flag) => `${command} --${flag}`)),
+  },
+  {
+    file: "commands/without-effect.e2e.test.ts",
+    test: "content active --root changes nothing",
+    flags: ["content active --root"],
+  },
+  {
+    file: "commands/without-effect.e2e.test.ts",
+    test: "containers create --pid-file and --no-pivot change nothing",
+    flags: ["containers create --pid-file", "containers create --no-pivot"],
+  },
+  {
+    file: "commands/without-effect.e2e.test.ts",
+    test: "shim exec --env and --cwd change nothing: the process's own specification says both",
+    flags: ["shim exec --env", "shim exec --cwd"],
+  },
   { file: "bad-input/interrupt.e2e.test.ts", test: "no FIFO directories are left", flags: ["run --fifo-dir"] },
   {
     file: "bad-input/registry.e2e.test.ts",
