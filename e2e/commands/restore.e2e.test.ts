@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FakeCriu, makeFakeCriu } from "../support/fake-criu.ts";
@@ -183,6 +183,23 @@ test("containers checkpoint: what is wrong is told, and the task runs on", async
   expect(await line(["leases", "ls", "-q"])).toBe("");
   await line(["containers", "rm", "bare"]);
   await line(["images", "rm", "--sync", "told:1"]);
+});
+
+test("containers checkpoint: a task that cannot be resumed is told of where the Go tool does, and the checkpoint stands", async () => {
+  const { ctr, go, line } = bench.now;
+  await using _stuck = await started("stuck");
+  await writeFile(criu.stuck, "");
+  const ours = await ctr(["containers", "checkpoint", "stuck", "stuck:1"]);
+  await rm(criu.stuck);
+  await line(["tasks", "resume", "stuck"]);
+  await writeFile(criu.stuck, "");
+  const theirs = await go(["containers", "checkpoint", "stuck", "stuck:2"]);
+  await rm(criu.stuck);
+  await line(["tasks", "resume", "stuck"]);
+  const said = ({ code, stdout, stderr }: Outcome) => ({ code, stderr, words: stdout.split(": ")[0] });
+  expect(said(ours)).toEqual({ code: 0, stderr: "", words: "error resuming task" });
+  expect(said(ours)).toEqual(said(theirs));
+  await line(["images", "rm", "--sync", "stuck:1", "stuck:2"]);
 });
 
 test("containers restore: what is wrong is told, and nothing is left", async () => {

@@ -7,6 +7,8 @@ export interface FakeCriu {
   readonly runc: string;
   /** Directory to which each restored dump was copied. */
   readonly restored: string;
+  /** While this file exists, paused containers cannot be resumed. */
+  readonly stuck: string;
   /** Words of each checkpoint and restore so far. */
   calls(): Promise<readonly string[]>;
 }
@@ -14,6 +16,7 @@ export interface FakeCriu {
 /** Puts it into `dir` as `runc`: a daemon whose PATH begins with that directory uses it for everything. */
 export async function makeFakeCriu(dir: string): Promise<FakeCriu> {
   const [runc, log, restored] = [join(dir, "runc"), join(dir, "calls"), join(dir, "restored")];
+  const stuck = join(dir, "stuck");
   // Each dump is another: a daemon fails where its content store has the same bytes already.
   // `--image-path DIR` is where the dump goes; `--leave-running` is left out where the task is to end.
   await writeFile(
@@ -40,6 +43,7 @@ case " $* " in
     esac
   done
   exec $real $globals run --detach --bundle "$bundle" --pid-file "$pid" "$1" ;;
+*" resume "*) [ ! -e ${stuck} ] || exit 1; exec $real "$@" ;;
 *) exec $real "$@" ;;
 esac
 `,
@@ -48,6 +52,7 @@ esac
   return {
     runc,
     restored,
+    stuck,
     calls: async () => (await readFile(log, "utf8")).split("\n").filter(Boolean),
   };
 }
