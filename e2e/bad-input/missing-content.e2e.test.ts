@@ -133,6 +133,22 @@ describe.each(places)("on %s", (_place, open) => {
     for (const words of commands()) await tool.ok(...words);
   });
 
+  test("an import that discards its layers: export says so, too", async () => {
+    const tool = await pulled();
+    await tool.ok("images", "export", archive(), image);
+    const file = archive();
+    const other = fresh();
+    await other.ok("images", "import", "--local", "--discard-unpacked-layers", file);
+    await other.ok("leases", "create", "--id", "collect");
+    await other.ok("leases", "rm", "--sync", "collect");
+    told(
+      await other.ctr("images", "export", archive(), image),
+      /^hint: the layers of \S+ were discarded once unpacked/,
+    );
+    await other.ok("content", "fetch", image);
+    await other.ok("images", "export", archive(), image);
+  });
+
   test("content that is there in part: each says how much is missing, and the remedy helps", async () => {
     const tool = await pulled();
     const [layer = ""] = await layersOf(tool);
