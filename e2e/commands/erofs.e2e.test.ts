@@ -18,16 +18,22 @@ beforeAll(async () => {
     "mkdir -p etc/old usr/bin var/lib && echo one >etc/one && echo two >etc/two && echo x >etc/old/x && chmod 4755 etc/one",
     "mkdir -p etc/old etc && touch etc/.wh.two etc/old/.wh..wh..opq && echo new >etc/old/new && ln -s ../etc/one etc/link && ln etc/old/new etc/hard",
     "mkdir -p usr/bin && seq 1 200000 >usr/bin/numbers",
+    "mkdir -p etc && echo arm64 >etc/machine",
   ];
   const dirs = layers.map((make, at) => mustRun(["sh", "-c", `mkdir ${work}/${at} && cd ${work}/${at} && ${make}`]));
   await Promise.all(dirs);
-  const platform = (architecture: string, last: number) => ({
+  const platform = (architecture: string, used: readonly number[]) => ({
     os: "linux",
     architecture,
-    layers: layers.slice(0, last).map((_, at) => join(work, String(at))),
+    layers: used.map((at) => join(work, String(at))),
     config: { Cmd: ["true"] },
   });
-  const dir = await writeLayout(work, mediaTypes.docker, [platform("amd64", 3), platform("arm64", 2)], "1");
+  const dir = await writeLayout(
+    work,
+    mediaTypes.docker,
+    [platform("amd64", [0, 1, 2]), platform("arm64", [0, 3])],
+    "1",
+  );
   await mustRun(["tar", "-C", dir, "-cf", join(work, "image.tar"), "blobs", "index.json", "oci-layout"]);
   const words = ["images", "import", "--base-name", "docker.io/library/layered", "--all-platforms", "--no-unpack"];
   await mustRun(bench.now.command(...words, join(work, "image.tar")));
@@ -144,7 +150,9 @@ test("images convert --erofs zstd: the same image, compressed, under the diff ID
   ];
   const { manifests, layers, files, config } = await fetched((await line(words)).trim());
   expect(manifests.map(({ mediaType }) => mediaType)).toEqual(Array(2).fill(mediaTypes.oci.manifest));
-  expect(layers.map(({ mediaType }) => mediaType)).toEqual(Array(3).fill("application/vnd.erofs.layer.v1+zstd"));
+  const arm64 = (await json(manifests[1]?.digest ?? "")) as { layers: readonly Part[] };
+  const types = [...layers, ...arm64.layers].map(({ mediaType }) => mediaType);
+  expect(types).toEqual(Array(5).fill("application/vnd.erofs.layer.v1+zstd"));
   const plain = await Promise.all(files.map(async (file) => sha256(Bun.zstdDecompressSync(await readFile(file)))));
   expect(config).toMatchObject({ rootfs: { diff_ids: plain } });
 });
@@ -168,7 +176,8 @@ test("images build-erofs-cache: files by diff ID, which the kernel mounts", asyn
   const other = join(work, "cache-arm64");
   await line(["images", "build-erofs-cache", "--platform", "linux/arm64", image, other]);
   const arm64 = (await readdir(other, { recursive: true })).filter((name) => name.endsWith(".erofs"));
-  expect(arm64.sort()).toEqual(found.filter((name) => !name.includes(rootfs.diff_ids[2]?.slice(7) ?? "")).sort());
+  expect(arm64).toHaveLength(2);
+  expect(arm64.filter((name) => found.includes(name))).toHaveLength(1);
 });
 
 async function digestOf(name: string): Promise<string> {

@@ -1,17 +1,23 @@
 import type { Client } from "@ctr/client";
 import {
   type Cancel,
+  type ChainID,
   type ContentStore,
   chainIDs,
   type Descriptor,
   type Digest,
   decompress,
+  filterPlatforms,
   findConfig,
+  isIndexType,
   isLayerType,
   isNonDistributableType,
   mediaTypes,
   openDigester,
   type PlatformMatcher,
+  parseIndex,
+  readBlob,
+  sortByPlatform,
 } from "@ctr/oci";
 import { fail } from "../errors.ts";
 import { type Mkfs, type MkfsSettings, urlUuid } from "./mkfs.ts";
@@ -69,13 +75,9 @@ export class UnpackedLayers {
     this.#matcher = matcher;
   }
 
-  /** Unpacks the image where it is not. The lease of the client keeps what that makes. */
+  /** Unpacks the manifest that has the layer where it is not. The lease of the client keeps what that makes. */
   async treeOf(diffID: Digest, options: Cancel): Promise<{ readonly dir: string } & AsyncDisposable> {
-    const settings = { ...options, matcher: this.#matcher, snapshotter: "overlayfs" };
-    await this.#client.images.unpack(this.#target, settings);
-    const { config } = await findConfig(this.#client.content, this.#target, settings);
-    const chain = chainIDs(config.diffIDs)[config.diffIDs.indexOf(diffID)];
-    if (chain === undefined) throw fail(`layer ${diffID} is not among the image's`);
+    const chain = await this.#unpack(diffID, options);
     const snapshots = this.#client.snapshots("overlayfs");
     const key = `erofs-${process.pid}-${crypto.randomUUID()}`;
     const mounts = await snapshots.view(key, chain, options);
@@ -87,6 +89,26 @@ export class UnpackedLayers {
       "this mkfs.erofs reads no tars, and the daemon keeps layers where they cannot be read",
       "install erofs-utils 1.7 or later, or run this as root on the daemon's machine",
     );
+  }
+
+  async #unpack(diffID: Digest, options: Cancel): Promise<ChainID> {
+    const settings = { ...options, matcher: this.#matcher, snapshotter: "overlayfs" };
+    for (const manifest of await this.#manifests(options)) {
+      const { config } = await findConfig(this.#client.content, manifest, settings);
+      const chain = chainIDs(config.diffIDs)[config.diffIDs.indexOf(diffID)];
+      if (chain === undefined) continue;
+      await this.#client.images.unpack(manifest, settings);
+      return chain;
+    }
+    throw fail(`layer ${diffID} is not among the image's`);
+  }
+
+  async #manifests(options: Cancel): Promise<readonly Descriptor[]> {
+    const target = this.#target;
+    if (!isIndexType(target.mediaType)) return [target];
+    const { manifests } = parseIndex(await readBlob(this.#client.content, target.digest, options), target);
+    // The best first: what is matched besides may not be here.
+    return sortByPlatform(filterPlatforms(manifests, this.#matcher), this.#matcher);
   }
 }
 
