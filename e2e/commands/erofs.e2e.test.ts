@@ -313,6 +313,29 @@ test("a layer that is not what the configuration says becomes no EROFS image", a
   expect(await readdir(cache)).toEqual([]);
 });
 
+test("images convert --erofs: an interrupt ends mkfs.erofs, too, and leaves nothing", async () => {
+  const { command, line } = bench.now;
+  const programs = join(work, "slow");
+  await mkdir(programs);
+  const script = `#!/bin/sh
+case "$*" in --help) exit ;; esac
+echo $$ >>${programs}/pids
+exec sleep 1000
+`;
+  await writeFile(join(programs, "mkfs.erofs"), script, { mode: 0o755 });
+  const env = { ...process.env, PATH: `${programs}:${process.env["PATH"]}`, TMPDIR: programs };
+  const words = ["images", "convert", "--erofs", "raw", image, "docker.io/library/erofs:never"];
+  const converting = Bun.spawn([...command(...words)], { env, stdout: "ignore", stderr: "ignore" });
+  const pids = async () => (await readFile(join(programs, "pids"), "utf8").catch(() => "")).split("\n").filter(Boolean);
+  while ((await pids()).length < 3) await line(["images", "ls", "-q"]);
+  converting.kill("SIGINT");
+  expect(await converting.exited).toBe(130);
+  for (const pid of await pids()) expect(() => process.kill(Number(pid), 0)).toThrow("ESRCH");
+  expect((await readdir(programs)).sort()).toEqual(["mkfs.erofs", "pids"]);
+  expect(await line(["images", "ls", "-q"])).not.toContain("never");
+  expect(await line(["leases", "ls", "-q"])).toBe("");
+});
+
 test("erofs: what is wrong is told before anything is made", async () => {
   const { ctr, line } = bench.now;
   const without = { env: { PATH: "/nonexistent" } };

@@ -68,6 +68,7 @@ export class UnpackedLayers {
   readonly #client: Client;
   readonly #target: Descriptor;
   readonly #matcher: PlatformMatcher;
+  readonly #unpacking = new Map<Digest, Promise<unknown>>();
 
   constructor(client: Client, target: Descriptor, matcher: PlatformMatcher) {
     this.#client = client;
@@ -97,7 +98,10 @@ export class UnpackedLayers {
       const { config } = await findConfig(this.#client.content, manifest, settings);
       const chain = chainIDs(config.diffIDs)[config.diffIDs.indexOf(diffID)];
       if (chain === undefined) continue;
-      await this.#client.images.unpack(manifest, settings);
+      // Layers are converted at the same time; one of them unpacks for all.
+      const unpacking = this.#unpacking.get(manifest.digest) ?? this.#client.images.unpack(manifest, settings);
+      this.#unpacking.set(manifest.digest, unpacking);
+      await unpacking;
       return chain;
     }
     throw fail(`layer ${diffID} is not among the image's`);

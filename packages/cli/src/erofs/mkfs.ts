@@ -1,3 +1,4 @@
+import type { Cancel } from "@ctr/oci";
 import { fail } from "../errors.ts";
 
 /** How file systems are to be made. */
@@ -13,12 +14,17 @@ export type MkfsSource =
   | { readonly kind: "tar"; readonly tar: AsyncIterable<Uint8Array> }
   | { readonly kind: "tree"; readonly dir: string };
 
+/** Of one file system. */
+interface MakeSettings extends MkfsSettings, Cancel {
+  readonly uuid: string;
+}
+
 /** `mkfs.erofs` of this machine. */
 export interface Mkfs {
   /** Since erofs-utils 1.7 it reads tars, and knows their whiteouts. */
   readonly takesTar: boolean;
   /** Writes `file`. */
-  make(source: MkfsSource, file: string, settings: MkfsSettings & { readonly uuid: string }): Promise<void>;
+  make(source: MkfsSource, file: string, settings: MakeSettings): Promise<void>;
 }
 
 /** Bytes per physical cluster where data is compressed, as containerd's converter asks for. */
@@ -43,17 +49,18 @@ async function make(
   program: string,
   source: MkfsSource,
   file: string,
-  { compressors, options, uuid }: MkfsSettings & { readonly uuid: string },
+  { compressors, options, uuid, signal }: MakeSettings,
 ): Promise<void> {
   const reading = source.kind === "tar" ? ["--tar=f", "--aufs"] : [];
   const compressing = compressors === "" ? [] : [`-z${compressors}`, "-C", CLUSTER_BYTES];
   const from = source.kind === "tar" ? [] : [source.dir];
   const argv = [...reading, "--quiet", "-Enoinline_data", ...compressing, ...options, "-U", uuid, file, ...from];
-  const child = Bun.spawn([program, ...argv], { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn([program, ...argv], { signal, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
   const said = Promise.all([child.stdout.text(), child.stderr.text()]);
   const fed = feed(child.stdin, source).catch((error: unknown) => error);
   const code = await child.exited;
   const [out, err] = await said;
+  signal.throwIfAborted();
   // A program that gave up stops reading: what it says is the reason.
   if (code !== 0)
     throw fail(`failed to convert to EROFS: erofs apply failed: ${`${out}${err}`.trim()}: exit status ${code}`);
