@@ -66,6 +66,8 @@ htpasswd apache2-utils
 openssl openssl
 go golang-go
 buildah buildah
+mkfs.erofs erofs-utils
+veritysetup cryptsetup-bin
 "
 # Libraries have no command: a file tells.
 bench_files="

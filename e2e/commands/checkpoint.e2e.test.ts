@@ -1,27 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { type FakeCriu, makeFakeCriu } from "../support/fake-criu.ts";
 import { busybox, sharedBench } from "./setup.ts";
 
-/** Checkpoints with a runc that only pretends to dump: CRIU cannot here. */
 const bench = sharedBench("checkpoint");
+let criu: FakeCriu;
 let runc = "";
 beforeAll(async () => {
   await bench.open();
-  const { dir } = bench.now.daemon;
-  runc = join(dir, "fake-runc");
-  // Each dump is another: a daemon fails where its content store has the same bytes already.
-  // `--image-path DIR` is where the dump goes; `--leave-running` is left out where the task is to end.
-  await writeFile(
-    runc,
-    `#!/bin/sh
-case " $* " in *" checkpoint "*) ;; *) exec ${Bun.which("runc")} "$@" ;; esac
-echo "$@" >>${dir}/calls
-while [ $# -gt 0 ]; do [ "$1" = --image-path ] && images=$2; shift; done
-mkdir -p "$images" && echo "dump $$" >"$images/core-1.img"
-`,
-    { mode: 0o755 },
-  );
+  criu = await makeFakeCriu(bench.now.daemon.dir);
+  runc = criu.runc;
 });
 afterAll(bench.close);
 
@@ -75,7 +64,7 @@ test("tasks checkpoint --image-path, --work-path and --exit: the dump stays wher
   expect(await line(["tasks", "checkpoint", "--image-path", images, "--work-path", work, "kept"])).toBe("");
   expect(await readdir(images)).toContain("core-1.img");
   expect(await line(["images", "ls", "-q"])).toBe(before);
-  const calls = async () => lines(await readFile(join(daemon.dir, "calls"), "utf8")).at(-1) ?? "";
+  const calls = async () => (await criu.calls()).at(-1) ?? "";
   expect(await calls()).toContain(`--work-path ${work}`);
   expect(await calls()).toContain("--leave-running");
   expect(await line(["tasks", "checkpoint", "--exit", "--image-path", images, "kept"])).toBe("");

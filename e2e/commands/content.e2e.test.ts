@@ -132,6 +132,29 @@ test("snapshots diff --media-type --keep --label: how the layer is stored", asyn
   expect(await line(["content", "ls"])).not.toContain("who=nobody");
 });
 
+test("snapshots diff --ref: the layer is written under that ref, which one writer at a time holds", async () => {
+  const { command, ctr, line } = bench.now;
+  const [top = ""] = lines(await line(["images", "usage", busybox]))[1]?.split(/\s+/) ?? [];
+  // Holds the ref for as long as more may come.
+  const holder = Bun.spawn([...command("content", "ingest", "held")], {
+    stdin: "pipe",
+    stdout: "ignore",
+    stderr: "ignore",
+  });
+  holder.stdin.write("beginning");
+  await holder.stdin.flush();
+  while (!(await line(["content", "active"])).includes("held"));
+  const held = await ctr(["--timeout", "1s", "snapshots", "diff", "--ref", "held", top]);
+  expect(held).toMatchObject({ code: 1, stdout: "" });
+  expect(held.stderr).toMatch(/deadline exceeded|locked/);
+  for (const words of [[], ["--ref", "free"]]) {
+    expect((await ctr(["snapshots", "diff", ...words, top])).stdout.length).toBeGreaterThan(0);
+  }
+  await holder.stdin.end();
+  expect(await holder.exited).toBe(0);
+  expect((await ctr(["snapshots", "diff", "--ref", "held", top])).code).toBe(0);
+});
+
 test("snapshots unpack --snapshotter --sync-fs: the image's layers in the snapshotter that is named", async () => {
   const { go, line } = bench.now;
   const target = lines(await line(["images", "ls", `name==${busybox}`]))[1]?.split(/\s+/)[2] ?? "";

@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { goCtr, ourCtr } from "../support/binaries.ts";
-import { type PrivateContainerd, startContainerd } from "../support/containerd.ts";
+import { type ContainerdOptions, type PrivateContainerd, startContainerd } from "../support/containerd.ts";
 import { startServe } from "../support/engine.ts";
 import { archiveOf, busyboxLayout } from "../support/images.ts";
 import { mustRun, type Outcome, type RunOptions, run } from "../support/process.ts";
@@ -28,8 +28,12 @@ export interface Bench extends AsyncDisposable {
 export type BenchEngine = "containerd" | "embedded";
 
 /** Namespaces are the test file's own: runc keeps its state by namespace, for every containerd of a machine. */
-export async function openBench(name: string, engine: BenchEngine = "containerd"): Promise<Bench> {
-  const daemon = engine === "containerd" ? await startContainerd() : await startServe();
+export async function openBench(
+  name: string,
+  engine: BenchEngine = "containerd",
+  options: ContainerdOptions = {},
+): Promise<Bench> {
+  const daemon = engine === "containerd" ? await startContainerd(options) : await startServe();
   const namespace = `cmd-${name}-${process.pid}`;
   const archive = join(daemon.dir, "busybox.tar");
   await archiveOf(await busyboxLayout(), archive);
@@ -58,8 +62,8 @@ export async function openBench(name: string, engine: BenchEngine = "containerd"
 export function sharedBench(name: string, engine: BenchEngine = "containerd") {
   let bench: Bench | undefined;
   return {
-    open: async () => {
-      bench = await openBench(name, engine);
+    open: async (options: ContainerdOptions = {}) => {
+      bench = await openBench(name, engine, options);
     },
     close: async () => {
       await bench?.[Symbol.asyncDispose]();

@@ -11,6 +11,7 @@ import {
   pushLayout,
   readBlob,
   sha256,
+  writeBlob,
   writeLayout,
 } from "../support/images.ts";
 import { mustRun, run } from "../support/process.ts";
@@ -276,18 +277,59 @@ test("images import of what images export made for one platform", async () => {
   await pair.sameContent();
 });
 
-test("images import of a docker archive", async () => {
+test("images push --allow-non-distributable-blobs: layers that may not be distributed go only with it", async () => {
+  const { pair, dir } = arena.now;
+  const work = join(dir, "foreign");
+  await mkdir(join(work, "root"), { recursive: true });
+  await writeFile(join(work, "root/file"), "not for everybody\n");
+  const layer = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+  const image = { os: "linux", architecture: "amd64", layers: [join(work, "root")], config: {} };
+  const layout = await writeLayout(work, { ...mediaTypes.oci, layer }, [image]);
+  // A registry takes a manifest whose layer it has not if the manifest says where that is.
+  const plain = (await Bun.file(join(layout, "index.json")).json()).manifests[0];
+  const manifest = JSON.parse(await readFile(join(layout, "blobs/sha256", plain.digest.slice(7)), "utf8"));
+  manifest.layers[0].urls = ["https://example.com/layer"];
+  const { mediaType, digest, size } = await writeBlob(layout, mediaTypes.oci.manifest, JSON.stringify(manifest));
+  await writeFile(
+    join(layout, "index.json"),
+    JSON.stringify({ schemaVersion: 2, manifests: [{ mediaType, digest, size }] }),
+  );
+  const archive = join(work, "foreign.tar");
+  await mustRun(["tar", "-C", layout, "-cf", archive, "blobs", "index.json", "oci-layout"]);
+  await pair.prepare(["images", "import", "--no-unpack", "--digests", "--base-name", "foreign", archive]);
+  const has = async (repository: string) => {
+    const url = `http://${registry.host}/v2/${repository}/blobs/${manifest.layers[0].digest}`;
+    return (await fetch(url, { method: "HEAD" })).ok;
+  };
+  for (const [name, flags, goes] of [
+    ["kept", [], false],
+    ["sent", ["--allow-non-distributable-blobs"], true],
+  ] as const) {
+    const to = `${registry.host}/$NS/${name}:1`;
+    const argv = ["images", "push", "--plain-http", ...flags, to, `foreign@${digest}`];
+    await pair.step({ argv, stdout: "failed" });
+    expect([await has(`${ourNamespace}/${name}`), await has(`${goNamespace}/${name}`)]).toEqual([goes, goes]);
+  }
+});
+
+test.each([
+  [[]],
+  [["--base-name", "docked/one"]],
+  [["--base-name", "docked/two", "--digests"]],
+  [["--base-name", "docked/three", "--digests", "--skip-digest-for-named"]],
+  [["--index-name", "docked/index:1"]],
+  [["--platform", "linux/amd64"]],
+  [["--all-platforms"]],
+  [["--no-unpack"]],
+  [["--compress-blobs"]],
+])("images import of a docker archive with %j, from a file and from stdin", async (words) => {
   const { pair, dir } = arena.now;
   const archive = join(dir, "docker.tar");
   await rm(archive, { force: true });
-  await mustRun([
-    "skopeo",
-    "copy",
-    "--insecure-policy",
-    `oci:${(await busyboxLayout()).dir}:latest`,
-    `docker-archive:${archive}:local/docker:1`,
-  ]);
-  await pair.step({ argv: ["images", "import", archive] });
+  const from = `oci:${(await busyboxLayout()).dir}:latest`;
+  await mustRun(["skopeo", "copy", "--insecure-policy", from, `docker-archive:${archive}:local/docker:1`]);
+  await pair.step({ argv: ["images", "import", ...words, archive] });
+  await pair.step({ argv: ["images", "import", ...words, "-"], stdin: await readFile(archive) });
   await pair.sameState(records.images, records.snapshots);
   await pair.sameContent();
 });

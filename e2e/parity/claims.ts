@@ -10,7 +10,59 @@ export interface Claim {
   readonly flags: readonly string[];
 }
 
+const registryFlags = [
+  ...["skip-verify", "plain-http", "user", "refresh", "hosts-dir", "tlscacert", "tlscert", "tlskey"],
+  ...["http-dump", "http-trace", "label"],
+];
+
 export const claims: readonly Claim[] = [
+  {
+    file: "commands/content.e2e.test.ts",
+    test: "snapshots diff --ref: the layer is written under that ref, which one writer at a time holds",
+    flags: ["snapshots diff --ref"],
+  },
+  {
+    file: "differential/images.e2e.test.ts",
+    test: "images push --allow-non-distributable-blobs: layers that may not be distributed go only with it",
+    flags: ["images push --allow-non-distributable-blobs"],
+  },
+  {
+    file: "engine/prune-async.e2e.test.ts",
+    test: "content prune references --async: the collection is not waited for, without it is",
+    flags: ["content prune references --async"],
+  },
+  {
+    file: "engine/sync-fs.e2e.test.ts",
+    test: "%s --sync-fs: what was unpacked is brought to disk once more",
+    flags: [
+      "images import --sync-fs",
+      "images pull --sync-fs",
+      "images mount --sync-fs",
+      "run --sync-fs",
+      "snapshots unpack --sync-fs",
+    ],
+  },
+  // These claim that the flag does nothing, as in the Go ctr.
+  {
+    file: "commands/without-effect.e2e.test.ts",
+    test: "images mount and unmount: the flags of a registry, and --label, change nothing",
+    flags: ["images mount", "images unmount"].flatMap((command) => registryFlags.map((flag) => `${command} --${flag}`)),
+  },
+  {
+    file: "commands/without-effect.e2e.test.ts",
+    test: "content active --root changes nothing",
+    flags: ["content active --root"],
+  },
+  {
+    file: "commands/without-effect.e2e.test.ts",
+    test: "containers create --pid-file and --no-pivot change nothing",
+    flags: ["containers create --pid-file", "containers create --no-pivot"],
+  },
+  {
+    file: "commands/without-effect.e2e.test.ts",
+    test: "shim exec --env and --cwd change nothing: the process's own specification says both",
+    flags: ["shim exec --env", "shim exec --cwd"],
+  },
   { file: "bad-input/interrupt.e2e.test.ts", test: "no FIFO directories are left", flags: ["run --fifo-dir"] },
   {
     file: "bad-input/registry.e2e.test.ts",
@@ -21,6 +73,31 @@ export const claims: readonly Claim[] = [
     file: "commands/cni.e2e.test.ts",
     test: "gives the container an address, lo and a way out, tells of it with --debug, and leaves nothing",
     flags: ["run --cni"],
+  },
+  {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images convert --erofs raw: layers that the kernel mounts, and stacked they are the image",
+    flags: ["images convert --erofs"],
+  },
+  {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images convert --erofs: a UUID of the diff ID alone, and the flags of mkfs.erofs",
+    flags: ["images convert --erofs-compressors", "images convert --erofs-mkfs-options"],
+  },
+  {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images build-erofs-cache: files by diff ID, which the kernel mounts",
+    flags: ["images build-erofs-cache --platform"],
+  },
+  {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images build-erofs-cache --compressors and --mkfs-options reach mkfs.erofs",
+    flags: ["images build-erofs-cache --compressors", "images build-erofs-cache --mkfs-options"],
+  },
+  {
+    file: "commands/erofs.e2e.test.ts",
+    test: "images build-erofs-cache --dmverity: a hash tree that cryptsetup finds sound, its root beside it",
+    flags: ["images build-erofs-cache --dmverity"],
   },
   {
     file: "commands/help.e2e.test.ts",
@@ -71,6 +148,21 @@ export const claims: readonly Claim[] = [
     file: "commands/install.e2e.test.ts",
     test: "install: a file that is there is replaced only with --replace, and nothing is written through a link",
     flags: ["install --replace"],
+  },
+  {
+    file: "commands/restore.e2e.test.ts",
+    test: "containers checkpoint %j: the index, the parts and the labels of the Go tool's",
+    flags: ["containers checkpoint --image", "containers checkpoint --rw", "containers checkpoint --task"],
+  },
+  {
+    file: "commands/restore.e2e.test.ts",
+    test: "containers restore --rw brings back what was written; without it the container begins as its image",
+    flags: ["containers restore --rw"],
+  },
+  {
+    file: "commands/restore.e2e.test.ts",
+    test: "containers restore --live goes on from the dump",
+    flags: ["containers restore --live"],
   },
   {
     file: "commands/run.e2e.test.ts",

@@ -48,9 +48,5 @@ export const referenceCommands: readonly ReferenceCommand[] = [
 /** Commands of ours that the Go ctr does not have. */
 export const ownCommands: readonly string[] = ["serve", "completion", "content verify"];
 
-/** Commands of the Go ctr that we do not have yet. It must become empty. */
-export const missingCommands: readonly string[] = [
-  "containers checkpoint",
-  "containers restore",
-  "images build-erofs-cache",
-];
+/** Flags of ours that a command of the Go ctr does not have: `command words --flag`. */
+export const ownFlags: readonly string[] = ["containers restore --trust"];

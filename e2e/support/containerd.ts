@@ -22,6 +22,8 @@ const BOOTED = /containerd successfully booted/;
 export interface ContainerdOptions {
   /** Where its data lives, when not in the instance's own directory. */
   readonly root?: string;
+  /** Looked through for programs before PATH, by its shims as well. */
+  readonly programs?: string;
 }
 
 /** Starts Debian's containerd and resolves once it serves. */
@@ -32,7 +34,8 @@ export async function startContainerd(options: ContainerdOptions = {}): Promise<
   const state = join(dir, "state");
   const config = join(dir, "config.toml");
   await writeFile(config, configText(address, root, state));
-  let daemon = await boot(config);
+  const { programs } = options;
+  let daemon = await boot(config, programs);
   const end = async (signal: NodeJS.Signals) => {
     daemon.kill(signal);
     await daemon.exited;
@@ -48,7 +51,7 @@ export async function startContainerd(options: ContainerdOptions = {}): Promise<
     },
     kill: end,
     async restart() {
-      daemon = await boot(config);
+      daemon = await boot(config, programs);
     },
     async [Symbol.asyncDispose]() {
       if (disposed) return;
@@ -77,8 +80,14 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 `;
 }
 
-async function boot(config: string) {
-  const daemon = Bun.spawn(["containerd", "--config", config], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+async function boot(config: string, programs: string | undefined) {
+  const env = programs === undefined ? process.env : { ...process.env, PATH: `${programs}:${process.env["PATH"]}` };
+  const daemon = Bun.spawn(["containerd", "--config", config], {
+    env,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
   await waitForLine(daemon.stderr, BOOTED, "containerd");
   return daemon;
 }

@@ -29,11 +29,7 @@ export const requirements: readonly Requirement[] = [
   { id: "R16", holds: "who swaps directories for links while a layer is unpacked changes nothing outside" },
   { id: "R17", holds: "a container's processes are in the cgroup that was asked for" },
   { id: "R18", holds: "labels that engines act on do not come from an image" },
-  {
-    id: "R19",
-    holds: "a checkpoint restores regular files and an allow-list, and makes no tags",
-    binds: "`containers restore` exists",
-  },
+  { id: "R19", holds: "a checkpoint restores regular files and an allow-list, and makes no tags" },
   { id: "R20", holds: "a process gets its own descriptors and none of ours" },
   {
     id: "R21",

@@ -4,6 +4,7 @@ import {
   descriptorToGoJson,
   digestOf,
   encodeGoJson,
+  goMap,
   hostPlatform,
   type Image,
   type Labels,
@@ -54,15 +55,15 @@ async function dump(client: Client, id: string, settings: CheckpointSettings): P
   const entries: Descriptor[] = dumped.map((descriptor) => ({ ...descriptor, platform }));
   if (image !== "") entries.push((await client.images.get(image, settings)).target);
   if (snapshotKey !== "") {
-    entries.push({ ...(await written(client, { snapshotKey, snapshotter }, settings)), platform });
+    entries.push({ ...(await writtenLayer(client, { snapshotKey, snapshotter }, settings)), platform });
   }
-  const target = await writeIndex(client, entries, image === "" ? {} : { "image.name": image }, settings);
+  const target = await writeCheckpointIndex(client, entries, image === "" ? {} : { "image.name": image }, settings);
   const labels = { "containerd.io/checkpoint": "true" };
   return await client.images.create({ name: settings.name, target, labels }, settings);
 }
 
 /** What the container has written: the difference of its snapshot to the one below. */
-async function written(
+export async function writtenLayer(
   client: Client,
   { snapshotKey, snapshotter }: { readonly snapshotKey: string; readonly snapshotter: string },
   settings: CallSettings,
@@ -80,13 +81,16 @@ async function written(
   }
 }
 
-async function writeIndex(
+/** Stores the index of a checkpoint, which keeps its entries from collection. */
+export async function writeCheckpointIndex(
   client: Client,
   entries: readonly Descriptor[],
   annotations: Labels,
   settings: CallSettings,
 ): Promise<Descriptor> {
-  const bytes = encodeGoJson({ schemaVersion: 2, manifests: entries.map(descriptorToGoJson), annotations });
+  // Go writes a list that was never filled as null.
+  const manifests = entries.length === 0 ? null : entries.map(descriptorToGoJson);
+  const bytes = encodeGoJson({ schemaVersion: 2, manifests, annotations: goMap(annotations) });
   const descriptor = { mediaType: mediaTypes.ociIndex, digest: digestOf(bytes), size: BigInt(bytes.byteLength) };
   const labels = Object.fromEntries(entries.map(({ digest }, at) => [`containerd.io/gc.ref.content.${at}`, digest]));
   const blob = { ref: `index-${descriptor.digest}`, descriptor, bytes };

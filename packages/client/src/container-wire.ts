@@ -16,13 +16,13 @@ export function openContainer(client: Client, wire: containersV1.Container | und
 
 /** The record in a request; the spec travels as JSON. */
 export function toWire(container: ContainerUpdate): DeepPartial<containersV1.Container> {
-  const { id, labels, image, runtime, spec, snapshotter, snapshotKey, extensions, sandboxId } = container;
+  const { id, labels, image, runtime, spec, rawSpec, snapshotter, snapshotKey, extensions, sandboxId } = container;
   return {
     id,
     labels,
     image,
     runtime,
-    spec: spec === undefined ? undefined : { typeUrl: SPEC_TYPE_URL, value: encodeSpec(spec) },
+    spec: spec === undefined ? rawSpec : { typeUrl: SPEC_TYPE_URL, value: encodeSpec(spec) },
     snapshotter,
     snapshotKey,
     extensions,

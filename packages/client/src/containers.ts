@@ -1,7 +1,9 @@
 import { type protobufAny, services } from "@ctr/api";
-import type { Labels, Spec, Timestamp } from "@ctr/oci";
+import type { Descriptor, Image, Labels, Spec, Timestamp } from "@ctr/oci";
 import type { Client } from "./client.ts";
 import type { Container } from "./container.ts";
+import type { ContainerCheckpointSettings } from "./container-checkpoint.ts";
+import type { RestoredContainer, RestoreSettings } from "./container-restore.ts";
 import type { CreateContainerOptions } from "./run.ts";
 import type { CallSettings } from "./settings.ts";
 
@@ -23,9 +25,11 @@ export interface ContainerRecord {
   readonly updatedAt: Timestamp | undefined;
 }
 
-/** What a caller gives to make one. The spec travels as JSON. */
+/** What a caller gives to make one. The spec travels as JSON, or as it is in `rawSpec` where there is no `spec`. */
 export type NewContainer = Pick<ContainerRecord, "id" | "runtime" | "spec"> &
-  Partial<Pick<ContainerRecord, "labels" | "image" | "snapshotter" | "snapshotKey" | "extensions" | "sandboxId">>;
+  Partial<
+    Pick<ContainerRecord, "rawSpec" | "labels" | "image" | "snapshotter" | "snapshotKey" | "extensions" | "sandboxId">
+  >;
 
 /** Fields an update may name: `labels`, `labels.<key>`, `spec`, `extensions`, `extensions.<key>`, `image`, `snapshotkey`. */
 export type ContainerUpdate = Pick<ContainerRecord, "id"> & Partial<Omit<NewContainer, "id">>;
@@ -72,6 +76,18 @@ export class Containers {
     const request = { container: toWire(update), updateMask: [...paths] };
     const answer = await (await this.#service).update(request, this.#client.callOptions(settings));
     return openContainer(this.#client, answer.container);
+  }
+
+  /** Stores what a container is as an image. Pausing its task meanwhile is the caller's. */
+  async checkpoint(container: Container, settings: ContainerCheckpointSettings): Promise<Image> {
+    const { checkpointContainer } = await import("./container-checkpoint.ts");
+    return checkpointContainer(this.#client, container, settings);
+  }
+
+  /** A new container from a checkpoint, of which no more is believed than a plain container has. The caller holds a lease. */
+  async restore(checkpoint: Descriptor, id: string, settings: RestoreSettings = {}): Promise<RestoredContainer> {
+    const { restoreContainer } = await import("./container-restore.ts");
+    return restoreContainer(this.#client, checkpoint, id, settings);
   }
 
   /** Drops the record alone; `Container.delete` looks after task and snapshot too. */

@@ -1,5 +1,5 @@
 import { hasCode } from "@ctr/api";
-import { defaultPlatforms, type Image, type Labels } from "@ctr/oci";
+import { type Descriptor, defaultPlatforms, type Image, type Labels } from "@ctr/oci";
 import {
   type FetchImageOptions,
   fetchImage,
@@ -11,7 +11,7 @@ import {
 import type { Client } from "./client.ts";
 import { type UnpackSettings, unpackTo } from "./image-unpack.ts";
 import type { HeldLease } from "./leases.ts";
-import { signalOf } from "./settings.ts";
+import { type CallSettings, signalOf } from "./settings.ts";
 
 export interface PullOptions
   extends UnpackSettings,
@@ -22,6 +22,11 @@ export interface PullOptions
   readonly labels?: Labels | undefined;
   /** False leaves the layers packed. */
   readonly unpack?: boolean | undefined;
+}
+
+export interface FetchSettings extends CallSettings {
+  /** How registries are reached. Anonymous over https when left out. */
+  readonly resolver?: Resolver | undefined;
 }
 
 export interface Pulled {
@@ -45,6 +50,16 @@ export async function pullImage(client: Client, reference: string, options: Pull
   if (options.unpack === false) return { image, chainID: undefined };
   const { chainID } = await unpackTo(lease.client, image.target, options);
   return { image, chainID };
+}
+
+/** Content alone: no image, nothing unpacked, and no lease but the caller's. */
+export async function fetchOnly(client: Client, reference: string, options: FetchSettings): Promise<Descriptor> {
+  const resolver = options.resolver ?? openResolver();
+  const { descriptor } = await fetchImage(
+    { resolver, reference, content: client.content },
+    { signal: signalOf(options) },
+  );
+  return descriptor;
 }
 
 async function fetchInto(lease: HeldLease, reference: string, options: PullOptions): Promise<Resolved> {

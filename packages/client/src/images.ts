@@ -11,7 +11,7 @@ import type {
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
 import type { ArchiveExportSettings, ArchiveImportSettings } from "./image-archive.ts";
-import type { Pulled, PullOptions } from "./image-pull.ts";
+import type { FetchSettings, Pulled, PullOptions } from "./image-pull.ts";
 import type { PushSettings } from "./image-push.ts";
 import type { UnpackedImage, UnpackSettings } from "./image-unpack.ts";
 import type { CallSettings } from "./settings.ts";
@@ -106,6 +106,12 @@ export class Images implements ImageStore {
   async pull(reference: string, options: PullOptions = {}): Promise<Pulled> {
     const { pullImage } = await import("./image-pull.ts");
     return pullImage(this.#client, reference, options);
+  }
+
+  /** Fetches what a reference names, without making an image of it. The caller holds a lease, which alone keeps it. */
+  async fetch(reference: string, options: FetchSettings = {}): Promise<Descriptor> {
+    const { fetchOnly } = await import("./image-pull.ts");
+    return fetchOnly(this.#client, reference, options);
   }
 
   /** Sends an image to a registry. */

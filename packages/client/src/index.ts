@@ -3,13 +3,15 @@ export type { CniOptions, ContainerNetwork } from "./cni/cni.ts";
 export { checkNetwork, networkExtensions } from "./cni/container-network.ts";
 export { type ConnectSettings, connect, DEFAULT_ADDRESS } from "./connect.ts";
 export { Container, type CreateTaskOptions, type DeleteContainerOptions } from "./container.ts";
+export type { ContainerCheckpointSettings } from "./container-checkpoint.ts";
+export type { RestoredContainer, RestoreSettings } from "./container-restore.ts";
 export type { ContainerRecord, Containers, ContainerUpdate, NewContainer } from "./containers.ts";
 export type { RemoteBlobWriter, RemoteContentStore, RemoteWriterSettings } from "./content.ts";
 export type { ApplySettings, CompareSettings, RemoteDiffer } from "./differ.ts";
 export type { EventEnvelope, Events } from "./events.ts";
 export { withGrace } from "./grace.ts";
 export type { ArchiveExportSettings, ArchiveImportSettings } from "./image-archive.ts";
-export type { Pulled, PullOptions } from "./image-pull.ts";
+export type { FetchSettings, Pulled, PullOptions } from "./image-pull.ts";
 export type { PushSettings } from "./image-push.ts";
 export type { UnpackedImage, UnpackSettings } from "./image-unpack.ts";
 export type {

@@ -134,6 +134,20 @@ export const convert = declareCommand("convert", "Store an image in another form
     ...platformFlags,
   },
 });
+export const buildErofsCache = declareCommand(
+  "build-erofs-cache",
+  "Store an image's layers as EROFS images by diff ID",
+  {
+    usage: "[flags] <image_ref> <cache_dir>",
+    description: "The directory is what the erofs snapshotter's layer_content_cache names. Needs mkfs.erofs.",
+    flags: {
+      compressors: string("compressors handed to mkfs.erofs"),
+      "mkfs-options": string("further arguments of mkfs.erofs"),
+      platform: string("platform as os/arch[/variant]"),
+      dmverity: bool("append a hash tree of dm-verity, and write its root beside each image"),
+    },
+  },
+);
 export const usage = declareCommand("usage", "Show how much disk an unpacked image takes", {
   usage: "[flags] <ref>",
   flags: snapshotterFlag,
@@ -155,5 +169,6 @@ export const entries: readonly Entry[] = [
   entry(tag, async () => (await import("../commands/images/tag.ts")).tagCommand),
   entry(label, async () => (await import("../commands/images/label.ts")).labelCommand),
   entry(convert, async () => (await import("../commands/images/convert.ts")).convertCommand),
+  entry(buildErofsCache, async () => (await import("../commands/images/build-erofs-cache.ts")).buildErofsCacheCommand),
   entry(usage, async () => (await import("../commands/images/usage.ts")).usageCommand),
 ];

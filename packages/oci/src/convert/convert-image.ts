@@ -7,6 +7,7 @@ import { encodeGoJson, type GoJson, goMap } from "../go-json.ts";
 import { parseJsonObject } from "../json-reader.ts";
 import { type Manifest, parseImageConfig, parseIndex, parseManifest } from "../manifest.ts";
 import { isIndexType, isLayerType, isManifestType } from "../media-type.ts";
+import { normalizePlatform } from "../platform.ts";
 import type { PlatformMatcher } from "../platform-match.ts";
 import { isDockerType, ociMediaType } from "./media-types.ts";
 import { withDiffIDs } from "./new-config.ts";
@@ -23,6 +24,8 @@ export interface ConvertOptions extends Cancel {
   readonly convertLayer?: ConvertLayer;
   /** Docker's media types become those of image-spec. */
   readonly toOci?: boolean;
+  /** What a machine must be able to do with what comes of it; told in configs and by the platforms of an index. */
+  readonly osFeature?: string;
 }
 
 interface Job {
@@ -78,12 +81,26 @@ async function convertManifest(job: Job, old: Descriptor): Promise<Descriptor | 
     mediaType !== manifest.mediaType || config !== manifest.config || layers.some(({ now, was }) => now !== was);
   if (!changed) return undefined;
   const document = { ...heads(bytes, mediaType), config: descriptorToGoJson(config) };
+  const platform = await featuredPlatform(job, manifest, old);
   const tail = {
     layers: layers.map(({ now }) => descriptorToGoJson(now)),
     subject: manifest.subject === undefined ? undefined : descriptorToGoJson(manifest.subject),
     annotations: goMap(manifest.annotations),
   };
-  return writeDocument(job, { ...document, ...tail }, { old, labels: labels.labels });
+  const made = await writeDocument(job, { ...document, ...tail }, { old, labels: labels.labels });
+  return platform === undefined ? made : { ...made, platform };
+}
+
+/** The platform that an index is to name, where it is another. */
+async function featuredPlatform({ store, options }: Job, { config }: Manifest, old: Descriptor) {
+  if (options.osFeature === undefined) return undefined;
+  const platform = old.platform ?? parseImageConfig(await readBlob(store, config.digest, options)).platform;
+  const normal = normalizePlatform(platform);
+  return { ...normal, osFeatures: withFeature(normal.osFeatures, options.osFeature) };
+}
+
+function withFeature(features: readonly string[] = [], feature: string): readonly string[] {
+  return [...new Set([...features, feature])].sort();
 }
 
 interface ConvertedLayer {
@@ -108,14 +125,14 @@ async function diffIDsOf({ store, options }: Job, { config }: Manifest): Promise
 
 async function convertConfig(job: Job, { config }: Manifest, layers: readonly ConvertedLayer[]): Promise<Descriptor> {
   const { store, options } = job;
+  const { osFeature } = options;
   let made: Descriptor | undefined;
-  if (layers.some(({ diffID }) => diffID !== undefined)) {
+  if (osFeature !== undefined || layers.some(({ diffID }) => diffID !== undefined)) {
     const bytes = await readBlob(store, config.digest, options);
     const { labels } = await store.info(config.digest, options);
-    const value = withDiffIDs(
-      bytes,
-      layers.map(({ diffID }) => diffID),
-    );
+    const features = osFeature && withFeature(parseImageConfig(bytes).platform.osFeatures, osFeature);
+    const diffIDs = layers.map(({ diffID }) => diffID);
+    const value = withDiffIDs(bytes, diffIDs, features ? { "os.features": features } : {});
     made = await writeDocument(job, value, { old: config, labels });
   }
   return renamed(job, config, made) ?? config;

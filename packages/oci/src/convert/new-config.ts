@@ -4,15 +4,19 @@ import { parseJsonObject } from "../json-reader.ts";
 
 /**
  * An image's configuration with other diff IDs; `undefined` keeps the one there was. The ids of Docker's own, which
- * would name another image now, go.
+ * would name another image now, go. `members` are laid over its own.
  */
-export function withDiffIDs(bytes: Uint8Array, diffIDs: readonly (Digest | undefined)[]): GoJson {
+export function withDiffIDs(
+  bytes: Uint8Array,
+  diffIDs: readonly (Digest | undefined)[],
+  members: Readonly<Record<string, GoJson>> = {},
+): GoJson {
   const config = asRecord(parseJsonObject(bytes, "image config"));
   const rootfs = asRecord(config["rootfs"]);
   const old: unknown = rootfs["diff_ids"];
   const before: readonly unknown[] = Array.isArray(old) ? old : [];
   const after = before.map((id, at) => diffIDs[at] ?? String(id));
-  const changed = { ...config, rootfs: { type: rootfs["type"] ?? "layers", diff_ids: after } };
+  const changed = { ...config, ...members, rootfs: { type: rootfs["type"] ?? "layers", diff_ids: after } };
   for (const key of ["config", "container_config"]) {
     const { [key]: section } = changed as Record<string, GoJson | undefined>;
     if (section === undefined || section === null) continue;

@@ -13,6 +13,7 @@ export {
   type SpecHost,
   type SpecOption,
 } from "./option.ts";
+export { type RestorableSpec, restorableSpec } from "./restorable.ts";
 export { type RunOnlyRequest, type SpecRequest, specOptions } from "./run-options.ts";
 export { defaultSeccomp } from "./seccomp.ts";
 export type { Spec, SpecIdMapping, SpecLinux, SpecMount, SpecProcess, SpecUser } from "./types.ts";

@@ -1,4 +1,4 @@
-import { anyPlatform, hostPlatform, onlyStrictPlatform, parsePlatform } from "@ctr/oci";
+import { allPlatforms, anyPlatform, hostPlatform, onlyStrictPlatform, parsePlatform } from "@ctr/oci";
 import { fileError } from "@ctr/sys";
 import { defineCommand } from "../../command.ts";
 import { fail, messageOf } from "../../errors.ts";
@@ -17,18 +17,23 @@ export const exportCommand = defineCommand<typeof exportImages>({
     const client = await connect();
     const write = (archive: AsyncIterable<Uint8Array>) =>
       out === "-" ? writeAll(stdout, archive) : writeFile(out, archive);
-    if (await usesTransfer(client, context)) {
-      return (await import("../../transfer/export.ts")).exportByTransfer(client, context, write);
-    }
     const platforms = flags.platform.map(parsePlatform);
+    const matcher = platforms.length > 0 ? anyPlatform(platforms) : onlyStrictPlatform(hostPlatform());
+    const wanted = { images: names, matcher: flags.allPlatforms ? allPlatforms : matcher, signal };
+    const explain = async (error: unknown) => {
+      throw await (await import("../../missing-content.ts")).explainMissing(client, error, wanted);
+    };
+    if (await usesTransfer(client, context)) {
+      return (await import("../../transfer/export.ts")).exportByTransfer(client, context, write).catch(explain);
+    }
     const archive = client.images.exportArchive(names, {
       signal,
-      matcher: platforms.length > 0 ? anyPlatform(platforms) : onlyStrictPlatform(hostPlatform()),
+      matcher,
       allPlatforms: flags.allPlatforms,
       skipDockerManifest: flags.skipManifestJson,
       skipNonDistributable: flags.skipNonDistributable,
     });
-    await write(archive);
+    await write(archive).catch(explain);
   },
 });
 

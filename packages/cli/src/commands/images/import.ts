@@ -24,10 +24,12 @@ export const importCommand = defineCommand<typeof importImages>({
   async run(context) {
     const { args, flags, stdout, connect } = context;
     const client = await connect();
+    const explain = async (error: unknown) => {
+      throw (await import("../../missing-content.ts")).explainArchive(error, flags);
+    };
     if (await usesTransfer(client, context)) {
-      return (await import("../../transfer/import.ts")).importByTransfer(client, context, () =>
-        openArchive(args[0] ?? "", context),
-      );
+      const { importByTransfer } = await import("../../transfer/import.ts");
+      return importByTransfer(client, context, () => openArchive(args[0] ?? "", context)).catch(explain);
     }
     checkFlags(flags);
     using interrupt = abortOnInterrupt(context.signal);
@@ -48,13 +50,15 @@ export const importCommand = defineCommand<typeof importImages>({
       .catch((error: unknown) => {
         // What an archive is not has no class in the Go tool's words.
         throw hasCode(error, "invalid_argument") ? withoutClass(error) : error;
-      });
+      })
+      .catch(explain);
     if (flags.noUnpack) return;
     const snapshotter = await defaultSnapshotter(client, flags.snapshotter, signal);
     const matcher = flags.platform === "" ? defaultPlatforms() : onlyStrictPlatform(parsePlatform(flags.platform));
     for (const image of images) {
       await stdout.write(unpackingLine(image));
-      await lease.client.images.unpack(image.target, { signal, snapshotter, matcher, syncFs: flags.syncFs });
+      const settings = { signal, snapshotter, matcher, syncFs: flags.syncFs };
+      await lease.client.images.unpack(image.target, settings).catch(explain);
       await stdout.write("done\n");
     }
   },

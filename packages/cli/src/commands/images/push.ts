@@ -1,5 +1,13 @@
 import type { Client } from "@ctr/client";
-import { type Descriptor, type Digest, findManifest, onlyPlatform, parsePlatform } from "@ctr/oci";
+import {
+  allPlatforms,
+  anyPlatform,
+  type Descriptor,
+  type Digest,
+  findManifest,
+  onlyPlatform,
+  parsePlatform,
+} from "@ctr/oci";
 import { type CommandContext, defineCommand } from "../../command.ts";
 import { digestArgument } from "../../content-arguments.ts";
 import { fail, wrap } from "../../errors.ts";
@@ -19,8 +27,14 @@ export const pushCommand = defineCommand<typeof push>({
     if (remote === "") throw fail("please provide a remote image reference to push");
     checkRegistryFlags(flags);
     const client = await connect();
+    const platforms = flags.platform.map(parsePlatform);
+    const matcher = platforms.length > 0 ? anyPlatform(platforms) : allPlatforms;
+    const explain = async (error: unknown) => {
+      const wanted = { images: [local], matcher, signal: context.signal };
+      throw await (await import("../../missing-content.ts")).explainMissing(client, error, wanted);
+    };
     if (await usesTransfer(client, context)) {
-      return (await import("../../transfer/push.ts")).pushByTransfer(client, context);
+      return (await import("../../transfer/push.ts")).pushByTransfer(client, context).catch(explain);
     }
     const resolver = await resolverOf(flags, context);
     using interrupt = abortOnInterrupt(context.signal);
@@ -34,11 +48,11 @@ export const pushCommand = defineCommand<typeof push>({
     };
     const reference = withDigest(remote, options.image);
     if (globals.debug) {
-      await client.images.push(reference, options);
+      await client.images.push(reference, options).catch(explain);
       return;
     }
     await using progress = openLocalProgress({ stdout, verb: "uploading" });
-    await client.images.push(reference, { ...options, onProgress: progress.on });
+    await client.images.push(reference, { ...options, onProgress: progress.on }).catch(explain);
     await progress.finish();
   },
 });

@@ -1,6 +1,6 @@
 import { encodeAny } from "@ctr/api";
 import { defineCommand } from "../../command.ts";
-import { fail } from "../../errors.ts";
+import { explainCriu } from "../../criu.ts";
 import type { checkpoint } from "../../table/tasks.ts";
 import { containerArgument, getTask } from "./task.ts";
 
@@ -14,7 +14,7 @@ export const checkpointCommand = defineCommand<typeof checkpoint>({
     const options = encodeAny("containerd.runc.v1.CheckpointOptions", { exit, imagePath, workPath });
     const name = `containerd.io/checkpoint/${id}:${localTime(new Date())}`;
     const image = await client.tasks.checkpointImage(id, { options, name, signal }).catch((error: unknown) => {
-      throw explained(error);
+      throw explainCriu(error);
     });
     if (image !== undefined) await stdout.write(`${image.name}\n`);
   },
@@ -25,12 +25,4 @@ function localTime(now: Date): string {
   const two = (value: number) => String(value).padStart(2, "0");
   const date = [two(now.getMonth() + 1), two(now.getDate()), String(now.getFullYear())];
   return `${date.join("-")}-${[now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join(":")}`;
-}
-
-function explained(error: unknown): unknown {
-  if (!(error instanceof Error) || !/criu/i.test(error.message)) return error;
-  return fail(
-    error.message,
-    "checkpoints need criu on the daemon's machine (Debian: apt install criu) and a kernel that lets it",
-  );
 }
