@@ -72,14 +72,11 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
       return registerService(await services.sandboxStore(), sandboxStoreService(store));
     },
     "containerd.services.snapshots.v1.Snapshots": async () => {
-      const [{ snapshotsService }, { EngineSnapshotter }, { snapshotDriver }] = await Promise.all([
+      const [{ snapshotsService }, { openSnapshotter }] = await Promise.all([
         import("./services/snapshots.ts"),
-        import("./snapshots/store.ts"),
-        import("./snapshots/drivers.ts"),
+        import("./snapshots/snapshotters.ts"),
       ]);
-      const impl = snapshotsService({
-        of: (context, name) => new EngineSnapshotter(store, scopeOf(context), snapshotDriver(store, name)),
-      });
+      const impl = snapshotsService({ of: (context, name) => openSnapshotter(store, scopeOf(context), name) });
       return registerService(await services.snapshots(), impl);
     },
     "containerd.services.streaming.v1.Streaming": async () => {

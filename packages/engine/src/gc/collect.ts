@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Cancel } from "@ctr/oci";
 import { failpoint } from "../failpoint.ts";
 import { clearDirt, readDirt } from "../metadata/dirty.ts";
+import { hasProxyGarbage } from "../snapshots/proxy-rows.ts";
 import type { Store } from "../store/store.ts";
 import { emptyTrash } from "../store/trash.ts";
 import { isDue } from "./due.ts";
@@ -82,6 +83,10 @@ async function run(store: Store, options: CollectOptions): Promise<Collected> {
   failpoint("gc.clean");
   // Slow, and nobody's to wait for but ours: the files have left their places already.
   await emptyTrash(store);
+  if (store.db.read(hasProxyGarbage)) {
+    const { sweepProxies } = await import("../snapshots/proxy-sweep.ts");
+    await sweepProxies(store, options);
+  }
   if (existsSync(join(store.state, "bundles"))) {
     const { removeStrayBundles } = await import("../runtime/stray-bundles.ts");
     await removeStrayBundles(store);

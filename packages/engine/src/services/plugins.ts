@@ -3,6 +3,7 @@ import type { introspectionV1 } from "@ctr/api";
 import { hostPlatform } from "@ctr/oci";
 import type { DeepPartial } from "@ctr/rpc";
 import { snapshotDrivers } from "../snapshots/drivers.ts";
+import { proxyConfigs } from "../snapshots/proxy-config.ts";
 import type { Store } from "../store/store.ts";
 
 export type Plugin = DeepPartial<introspectionV1.Plugin> & { readonly type: string; readonly id: string };
@@ -57,9 +58,16 @@ export function listPlugins(store: Store): readonly Plugin[] {
     exports: { root: join(dir, "..") },
     capabilities: [...capabilities],
   }));
+  const proxies = proxyConfigs(store).map(({ name, address, exports, capabilities }) => ({
+    ...plugin("snapshotter.v1", name),
+    platforms,
+    exports: { ...exports, address },
+    capabilities: [...capabilities],
+  }));
   return [
     { ...plugin("content.v1", "content"), exports: { root: join(store.root, "io.containerd.content.v1.content") } },
     ...snapshotters,
+    ...proxies,
     { ...plugin("runtime.v2", "task", "metadata.v1", "event.v1"), platforms },
     // Clients that offer policies ask for these first; the monitor runs in `ctr serve`.
     { ...plugin("monitor.container.v1", "restart", "event.v1", "service.v1"), capabilities: [...RESTART_POLICIES] },

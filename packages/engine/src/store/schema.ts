@@ -10,6 +10,7 @@
  *       blobs                   (namespace, digest): the bytes are shared, the record is not
  *       ingests                 (namespace, ref): id names the directory
  *       snapshots               (namespace, snapshotter, key): id names the directory, parent is a row of this table
+ *         proxied_snapshots     (namespace, snapshotter, backend): its name in another daemon; outlives its snapshot
  *       leases                  (namespace, id)
  *         lease_resources       (namespace, lease, type, id)
  *     events                    (seq): the journal
@@ -104,8 +105,21 @@ CREATE TABLE events (
 ) STRICT;
 `;
 
+/** Rowids tell which of two came first: a child is always younger than its parent. */
+const PROXIED_SNAPSHOTS = `
+CREATE TABLE proxied_snapshots (
+  namespace TEXT NOT NULL, snapshotter TEXT NOT NULL, backend TEXT NOT NULL,
+  snapshot INTEGER REFERENCES snapshots (id) ON DELETE SET NULL,
+  state TEXT NOT NULL CHECK (state IN ('making', 'made', 'committing', 'removing')),
+  owner TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (namespace, snapshotter, backend)
+) STRICT;
+CREATE INDEX proxied_by_snapshot ON proxied_snapshots (snapshot);
+CREATE INDEX proxied_by_backend ON proxied_snapshots (snapshotter, backend);
+`;
+
 /** What brings a database from version n to n + 1, by n. Only ever appended to. */
-export const migrations: readonly string[] = [FIRST_SCHEMA];
+export const migrations: readonly string[] = [FIRST_SCHEMA, PROXIED_SNAPSHOTS];
 
 /** The version this program writes; it reads and writes no other. */
 export const SCHEMA_VERSION = migrations.length;

@@ -14,6 +14,7 @@ export const TABLES: readonly (readonly [table: string, key: readonly string[]])
   ["blobs", ["namespace", "digest"]],
   ["ingests", ["rowid"]],
   ["snapshots", ["rowid"]],
+  ["proxied_snapshots", ["rowid"]],
   ["leases", ["namespace", "id"]],
   ["lease_resources", ["namespace", "lease", "type", "id"]],
   ["events", ["rowid"]],
