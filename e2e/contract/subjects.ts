@@ -85,6 +85,9 @@ const proxied: Subject = {
 
 export const subjects: readonly Subject[] = [containerd, inProcess, served];
 
+/** Those of suites about services that containerd 1.6 lacks. */
+export const engineSubjects: readonly Subject[] = [inProcess, served];
+
 /** Those of the suite about snapshotters. */
 export const snapshotterSubjects: readonly Subject[] = [...subjects, proxied];
 
@@ -144,7 +147,9 @@ export async function clientsOf(channel: Channel) {
     content: await client(services.content),
     events: await client(services.events),
     images: await client(services.images),
+    introspection: await client(services.introspection),
     leases: await client(services.leases),
+    mounts: await client(services.mounts),
     namespaces: await client(services.namespaces),
     snapshots: await client(services.snapshots),
   };

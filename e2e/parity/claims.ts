@@ -471,6 +471,11 @@ export const claims: readonly Claim[] = [
     flags: ["snapshots prepare --mounts", "snapshots view --mounts"],
   },
   {
+    file: "engine/mounts.e2e.test.ts",
+    test: "snapshots mounts --temp has the engine mount, and prints the one mount that is left",
+    flags: ["snapshots mounts --temp"],
+  },
+  {
     file: "commands/content.e2e.test.ts",
     test: "snapshots diff --media-type --keep --label: how the layer is stored",
     flags: ["snapshots diff --media-type", "snapshots diff --keep", "snapshots diff --label"],

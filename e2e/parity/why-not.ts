@@ -34,7 +34,6 @@ export const whyNot: Readonly<Record<string, string>> = {
   "shim exec --env": unused,
   "shim exec --cwd": unused,
   "snapshots diff --ref": "the name of an ingest that is gone when the command ends",
-  "snapshots mounts --temp": "containerd 1.6 has no mount manager to ask",
   "containers checkpoint": notYet,
   "containers checkpoint --rw": notYet,
   "containers checkpoint --image": notYet,

@@ -59,6 +59,14 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
       const { leasesService } = await import("./services/leases.ts");
       return registerService(await services.leases(), leasesService(store));
     },
+    "containerd.services.mounts.v1.Mounts": async () => {
+      const [{ mountsService }, { Activations }] = await Promise.all([
+        import("./services/mounts.ts"),
+        import("./mounts/activations.ts"),
+      ]);
+      const impl = mountsService((context) => new Activations(store, scopeOf(context)));
+      return registerService(await services.mounts(), impl);
+    },
     "containerd.services.namespaces.v1.Namespaces": async () => {
       const { namespacesService } = await import("./services/namespaces.ts");
       return registerService(await services.namespaces(), namespacesService(store));

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Cancel } from "@ctr/oci";
 import { failpoint } from "../failpoint.ts";
 import { clearDirt, readDirt } from "../metadata/dirty.ts";
+import { mountsDir } from "../mounts/take-down.ts";
 import { hasProxyGarbage } from "../snapshots/proxy-rows.ts";
 import type { Store } from "../store/store.ts";
 import { emptyTrash } from "../store/trash.ts";
@@ -73,6 +74,10 @@ async function run(store: Store, options: CollectOptions): Promise<Collected> {
   options.signal.throwIfAborted();
   const { dirt, rows } = store.db.write((tx) => ({ dirt: readDirt(tx), rows: sweepRows(store, tx) }));
   failpoint("gc.rows");
+  if (existsSync(mountsDir(store))) {
+    const { sweepActivations } = await import("../mounts/sweep.ts");
+    await sweepActivations(store, options);
+  }
   const backends = options.backends ?? (await localBackends(store));
   {
     using _alone = await store.locks.sweepDisk(options);

@@ -6,6 +6,7 @@ import { runDelete } from "./shim-process.ts";
 import { killProcessesIn, leaves } from "./stray-processes.ts";
 import { rememberedCommand, shimCall, type TaskContext } from "./task-context.ts";
 import { type TaskPaths, taskPaths } from "./task-paths.ts";
+import { releaseRootfs } from "./task-rootfs.ts";
 import { deleteTask, type Exit, exitOfRow, publishDelete, recordExit, type TaskRow } from "./task-rows.ts";
 
 /** How long a shim may take to end when it is told to. */
@@ -75,6 +76,7 @@ export async function buryTask(context: TaskContext, row: TaskRow, signal: Abort
   await context.shims.drop(paths);
   if (!context.shims.isShared(paths)) removeDeadSocket(paths.bundle);
   await removeBundle(paths);
+  await releaseRootfs(context, paths, signal);
   return exit;
 }
 
@@ -92,6 +94,7 @@ export async function undoCreate(context: TaskContext, paths: TaskPaths, signal:
   if (!shared) removeDeadSocket(paths.bundle);
   context.store.db.write((tx) => deleteTask(tx, paths.namespace, paths.id));
   await removeBundle(paths);
+  await releaseRootfs(context, paths, signal);
 }
 
 /** Has a living shim let go of its container, as far as it will: one that holds any refuses to end. */

@@ -7,6 +7,7 @@ import { buryTask, isShimGone, undoCreate } from "./task-cleanup.ts";
 import { shimCall, shimCommand, type TaskContext } from "./task-context.ts";
 import { finishDelete } from "./task-delete.ts";
 import { runcRoot, type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
+import { activateRootfs } from "./task-rootfs.ts";
 import { findTask, insertTask, setTaskPid } from "./task-rows.ts";
 import { resolveRuntime, type TaskContainer, type TaskRuntime } from "./task-runtime.ts";
 
@@ -74,6 +75,7 @@ async function launch(
   signal: AbortSignal,
 ): Promise<number> {
   const endpoint = await context.events();
+  const rootfs = await activateRootfs(context, paths, task.rootfs, signal);
   const command = shimCommand(context, paths, runtime.binary, signal);
   failpoint("task.row");
   const address = (runtime.direct && (await startDirectly(command))) || (await startShim(command, runtime.options));
@@ -85,7 +87,7 @@ async function launch(
   const request = {
     ...{ id, stdin, stdout, stderr, terminal, checkpoint },
     bundle: paths.bundle,
-    rootfs: [...task.rootfs],
+    rootfs: rootfs.map((mount) => ({ ...mount, options: [...mount.options] })),
     options: runtime.options,
   };
   const event = { namespace: task.namespace, topic: "/tasks/create", id };

@@ -13,6 +13,7 @@
  *         proxied_snapshots     (namespace, snapshotter, backend): its name in another daemon; outlives its snapshot
  *       leases                  (namespace, id)
  *         lease_resources       (namespace, lease, type, id)
+ *       activations             (namespace, name): mounts that stand under <state>/mounts/<id>
  *     events                    (seq): the journal
  *
  * Times are nanoseconds since 1970; labels and annotations are JSON objects of text; an Any is the bytes of a
@@ -118,8 +119,19 @@ CREATE INDEX proxied_by_snapshot ON proxied_snapshots (snapshot);
 CREATE INDEX proxied_by_backend ON proxied_snapshots (snapshotter, backend);
 `;
 
+const ACTIVATIONS = `
+CREATE TABLE activations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  namespace TEXT NOT NULL, name TEXT NOT NULL,
+  labels TEXT NOT NULL DEFAULT '{}', lease TEXT NOT NULL DEFAULT '',
+  active TEXT NOT NULL DEFAULT '[]', system TEXT NOT NULL DEFAULT '[]',
+  state TEXT NOT NULL CHECK (state IN ('making', 'ready')), owner TEXT NOT NULL DEFAULT '', created_at INTEGER NOT NULL,
+  UNIQUE (namespace, name)
+) STRICT;
+`;
+
 /** What brings a database from version n to n + 1, by n. Only ever appended to. */
-export const migrations: readonly string[] = [FIRST_SCHEMA, PROXIED_SNAPSHOTS];
+export const migrations: readonly string[] = [FIRST_SCHEMA, PROXIED_SNAPSHOTS, ACTIVATIONS];
 
 /** The version this program writes; it reads and writes no other. */
 export const SCHEMA_VERSION = migrations.length;

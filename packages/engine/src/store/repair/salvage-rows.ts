@@ -17,6 +17,7 @@ export const TABLES: readonly (readonly [table: string, key: readonly string[]])
   ["proxied_snapshots", ["rowid"]],
   ["leases", ["namespace", "id"]],
   ["lease_resources", ["namespace", "lease", "type", "id"]],
+  ["activations", ["rowid"]],
   ["events", ["rowid"]],
 ];
 
