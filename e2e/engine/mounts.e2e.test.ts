@@ -152,7 +152,7 @@ test.each(["mounts.row", "mounts.one", "mounts.mounted"])(
       expect(await ctr(["images", "unmount", "--rm", target])).toMatchObject({ code: 0 });
       expect(await ctr(mount, { CTR_FAILPOINT: `${point}:kill` })).toMatchObject({ code: 137 });
       // Any later command that changes something.
-      expect(await ctr(["leases", "rm", "--sync", target])).toMatchObject({ code: 0 });
+      expect(await ctr(["images", "label", image, "a=b"])).toMatchObject({ code: 0 });
       expect(await mountsBelow(stateOf(root))).toEqual([]);
     } finally {
       await forgetStore(root);
