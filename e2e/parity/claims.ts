@@ -794,6 +794,11 @@ export const claims: readonly Claim[] = [
   },
   {
     file: "commands/sandboxes.e2e.test.ts",
+    test: "on the embedded engine sandboxes run leaves a sandbox that later commands find; run and containers create --sandbox put tasks into it",
+    flags: ["run --sandbox", "containers create --sandbox"],
+  },
+  {
+    file: "commands/sandboxes.e2e.test.ts",
     test: "sandboxes remove --force: one that does not stop is deleted only then; the exit code is 0 either way",
     flags: ["sandboxes remove --force"],
   },

@@ -51,11 +51,9 @@ export const whyNot: Readonly<Record<string, string>> = {
   "images convert --erofs-mkfs-options": notYet,
   "run --cni": notYet,
   "run --gpus": notYet,
-  "run --sandbox": "no sandbox runs here to join",
   "run --blockio-config-file": notYet,
   "run --blockio-class": notYet,
   "containers create --gpus": notYet,
-  "containers create --sandbox": "no sandbox runs here to join",
   "containers create --blockio-config-file": notYet,
   "containers create --blockio-class": notYet,
 };

@@ -73,7 +73,10 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
     },
     "containerd.services.sandbox.v1.Controller": async () => {
       const { sandboxControllerService } = await import("./services/sandbox-controller.ts");
-      return registerService(await services.sandboxController(), sandboxControllerService(store));
+      return registerService(
+        await services.sandboxController(),
+        sandboxControllerService(store, async () => (await loadTasks()).sandboxes),
+      );
     },
     "containerd.services.sandbox.v1.Store": async () => {
       const { sandboxStoreService } = await import("./services/sandboxes.ts");

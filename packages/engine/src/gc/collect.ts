@@ -96,6 +96,10 @@ async function run(store: Store, options: CollectOptions): Promise<Collected> {
     const { removeStrayBundles } = await import("../runtime/stray-bundles.ts");
     await removeStrayBundles(store);
   }
+  if (existsSync(join(store.state, "sandboxes"))) {
+    const { removeStraySandboxes } = await import("../runtime/stray-sandboxes.ts");
+    await removeStraySandboxes(store);
+  }
   return { rows };
 }
 

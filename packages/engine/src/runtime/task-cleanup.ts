@@ -162,7 +162,11 @@ function closesSoon(connection: ShimConnection): Promise<boolean> {
 }
 
 /** The exit that the shim's `delete` reports; undefined when it could not be run or did not say. */
-async function deleteByBinary(context: TaskContext, paths: TaskPaths, signal: AbortSignal): Promise<Exit | undefined> {
+export async function deleteByBinary(
+  context: TaskContext,
+  paths: TaskPaths,
+  signal: AbortSignal,
+): Promise<Exit | undefined> {
   const command = rememberedCommand(context, paths, signal);
   if (command === undefined || !bundleExists(paths)) return undefined;
   try {

@@ -1,6 +1,7 @@
 import { ContainerdError, type mountTypes, type protobufAny } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
 import { bundleExists, makeBundle, writeShimAddress } from "./bundle.ts";
+import { joinSandbox, type TaskEndpoint } from "./sandbox-join.ts";
 import { startDirectly } from "./shim-direct.ts";
 import { startShim } from "./shim-start.ts";
 import { buryTask, isShimGone, undoCreate } from "./task-cleanup.ts";
@@ -24,6 +25,8 @@ export interface CreateTask {
   readonly checkpoint: string;
   readonly options: protobufAny.Any | undefined;
   readonly runtimePath: string;
+  /** Where the client has it made, if it says so. */
+  readonly endpoint?: TaskEndpoint;
 }
 
 /** How long undoing a failed creation may take. */
@@ -52,7 +55,7 @@ export async function createTask(
   failpoint("task.bundle");
   store.db.write((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
   try {
-    const pid = await launch(context, paths, runtime, task, signal);
+    const pid = await launch(context, paths, { runtime, sandbox: container.sandbox ?? "" }, task, signal);
     failpoint("task.created");
     store.db.write((tx) => setTaskPid(tx, task.namespace, task.id, pid));
     failpoint("task.recorded");
@@ -70,7 +73,7 @@ export async function createTask(
 async function launch(
   context: TaskContext,
   paths: TaskPaths,
-  runtime: TaskRuntime,
+  { runtime, sandbox }: { readonly runtime: TaskRuntime; readonly sandbox: string },
   task: CreateTask,
   signal: AbortSignal,
 ): Promise<number> {
@@ -78,7 +81,10 @@ async function launch(
   const rootfs = await activateRootfs(context, paths, task.rootfs, signal);
   const command = shimCommand(context, paths, runtime.binary, signal);
   failpoint("task.row");
-  const address = (runtime.direct && (await startDirectly(command))) || (await startShim(command, runtime.options));
+  const { endpoint: at = { address: "", version: 0 } } = task;
+  const address =
+    joinSandbox(context, paths, { sandbox, endpoint: at }) ??
+    ((runtime.direct && (await startDirectly(command))) || (await startShim(command, runtime.options)));
   failpoint("task.shim");
   writeShimAddress(paths.bundle, address);
   failpoint("task.address");

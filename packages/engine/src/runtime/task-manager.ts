@@ -2,6 +2,7 @@ import { ContainerdError, hasCode, taskTypes, type taskV2 } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
 import type { Store } from "../store/store.ts";
 import { type EventsEndpoint, openEventsEndpoint } from "./events-endpoint.ts";
+import { SandboxManager } from "./sandbox-manager.ts";
 import { defaultLibexec, shimSearchPath } from "./shim-binary.ts";
 import { type ShimConnection, ShimGoneError, type TaskClient } from "./shim-connection.ts";
 import { Shims } from "./shims.ts";
@@ -48,6 +49,11 @@ export class TaskManager implements AsyncDisposable {
     const shims = new Shims(store);
     const events = () => this.serveEvents();
     this.#context = { store, containers, shims, searchPath: shimSearchPath(libexec), events };
+  }
+
+  /** The sandboxes of the same store, over the same connections. */
+  get sandboxes(): SandboxManager {
+    return new SandboxManager(this.#context);
   }
 
   /** Takes what shims tell into the journal, now or as soon as no other process does. Every call that changes a task begins with it. */

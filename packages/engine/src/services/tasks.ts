@@ -18,7 +18,8 @@ export function tasksService(tasks: TaskManager, clock: Clock): ServiceImpl<type
       const { namespace } = scopeOf(context);
       const { containerId, rootfs, stdin, stdout, stderr, terminal, options, runtimePath } = req;
       const checkpoint = restorePath(req.checkpoint);
-      const task = { rootfs, stdin, stdout, stderr, terminal, options, runtimePath, checkpoint };
+      const endpoint = { address: req.taskApiAddress, version: req.taskApiVersion };
+      const task = { rootfs, stdin, stdout, stderr, terminal, options, runtimePath, checkpoint, endpoint };
       const pid = await tasks.create({ namespace, id: containerId, ...task }, context);
       return { containerId, pid };
     },
