@@ -96,7 +96,7 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
     },
     "containerd.services.tasks.v1.Tasks": async () => {
       const { tasksService } = await import("./services/tasks.ts");
-      return registerService(await services.tasks(), tasksService(await loadTasks(), store.clock));
+      return registerService(await services.tasks(), tasksService(await loadTasks(), store));
     },
     "containerd.services.transfer.v1.Transfer": async () => {
       const { transferService } = await import("./services/transfer.ts");

@@ -7,7 +7,7 @@ import { killProcessesIn, leaves } from "./stray-processes.ts";
 import { rememberedCommand, shimCall, type TaskContext } from "./task-context.ts";
 import { type TaskPaths, taskPaths } from "./task-paths.ts";
 import { releaseRootfs } from "./task-rootfs.ts";
-import { deleteTask, type Exit, exitOfRow, publishDelete, recordExit, type TaskRow } from "./task-rows.ts";
+import { deleteTask, type Exit, exitOfRow, pidOfRow, publishDelete, recordExit, type TaskRow } from "./task-rows.ts";
 
 /** How long a shim may take to end when it is told to. */
 const SHUTDOWN_MS = 3000;
@@ -69,7 +69,7 @@ export async function buryTask(context: TaskContext, row: TaskRow, signal: Abort
   const killed = await deleteByBinary(context, paths, signal);
   const exit = exitOfRow(row) ?? killed ?? unknownExit(context, row);
   context.store.db.write((tx) => {
-    recordExit(context.store, tx, row, { ...exit, pid: Number(row.pid) });
+    recordExit(context.store, tx, row, { ...exit, pid: pidOfRow(row) });
     publishDelete(context.store, tx, row, exit);
     deleteTask(tx, row.namespace, row.id);
   });
@@ -183,5 +183,5 @@ export async function deleteByBinary(
 }
 
 function unknownExit({ store }: TaskContext, row: TaskRow): Exit {
-  return { pid: Number(row.pid), exitStatus: UNKNOWN_EXIT, exitedAt: timestampOf(store.clock.now()) };
+  return { pid: pidOfRow(row), exitStatus: UNKNOWN_EXIT, exitedAt: timestampOf(store.clock.now()) };
 }

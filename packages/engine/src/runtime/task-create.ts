@@ -1,3 +1,5 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { ContainerdError, type mountTypes, type protobufAny } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
 import { bundleExists, makeBundle, writeShimAddress } from "./bundle.ts";
@@ -21,13 +23,20 @@ export interface CreateTask {
   readonly stdout: string;
   readonly stderr: string;
   readonly terminal: boolean;
-  /** Directory of a checkpoint to restore from; "" for none. */
-  readonly checkpoint: string;
+  readonly restore: Restore;
   readonly options: protobufAny.Any | undefined;
   readonly runtimePath: string;
   /** Where the client has it made, if it says so. */
   readonly endpoint?: TaskEndpoint;
 }
+
+/** What a task begins with. */
+export type Restore =
+  | { readonly kind: "none" }
+  /** CRIU's files, in a directory of the caller's. */
+  | { readonly kind: "directory"; readonly path: string }
+  /** CRIU's files, which `extract` puts into a directory of ours. */
+  | { readonly kind: "content"; extract(dir: string): Promise<void> };
 
 /** How long undoing a failed creation may take. */
 const UNDO_MS = 15_000;
@@ -57,7 +66,7 @@ export async function createTask(
   try {
     const pid = await launch(context, paths, { runtime, sandbox: container.sandbox ?? "" }, task, signal);
     failpoint("task.created");
-    store.db.write((tx) => setTaskPid(tx, task.namespace, task.id, pid));
+    store.db.write((tx) => setTaskPid(tx, task, pid));
     failpoint("task.recorded");
     return pid;
   } catch (error) {
@@ -89,7 +98,8 @@ async function launch(
   writeShimAddress(paths.bundle, address);
   failpoint("task.address");
   const shim = await context.shims.connect(paths, signal);
-  const { id, stdin, stdout, stderr, terminal, checkpoint } = task;
+  const { id, stdin, stdout, stderr, terminal } = task;
+  const checkpoint = await dumpDirectory(paths, task.restore);
   const request = {
     ...{ id, stdin, stdout, stderr, terminal, checkpoint },
     bundle: paths.bundle,
@@ -99,6 +109,25 @@ async function launch(
   const event = { namespace: task.namespace, topic: "/tasks/create", id };
   const { pid } = await endpoint.expect(event, () => shim.task.create(request, shimCall(task.namespace, signal)));
   return pid;
+}
+
+/** Where the shim finds CRIU's files, which it reads when the task is started: they stay for as long as the task is there. */
+async function dumpDirectory({ work }: TaskPaths, restore: Restore): Promise<string> {
+  switch (restore.kind) {
+    case "none":
+      return "";
+    case "directory":
+      return restore.path;
+    case "content": {
+      const dir = join(work, "checkpoint");
+      mkdirSync(dir, { mode: 0o700 });
+      await restore.extract(dir);
+      failpoint("task.restored");
+      return dir;
+    }
+    default:
+      return restore satisfies never;
+  }
 }
 
 /** Makes sure that nothing of an earlier task of this id is left. */
