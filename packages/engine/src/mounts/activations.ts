@@ -30,6 +30,8 @@ export interface ActivateOptions extends Cancel {
   readonly labels: Labels;
   /** Mount everything; what is left for the caller is one bind mount. */
   readonly temporary: boolean;
+  /** See `PlanOptions`. */
+  readonly allowed?: ReadonlySet<string>;
 }
 
 /** How long taking down what a failed activation had mounted may take. */
@@ -51,7 +53,8 @@ export class Activations {
 
   /** `unimplemented` when nothing in the list is for us, `already_exists` while the name is in use. */
   async activate(name: string, mounts: readonly Mount[], options: ActivateOptions): Promise<ActivationRecord> {
-    const plan = planMounts(mounts, { everything: options.temporary });
+    const { temporary: everything, allowed = new Set<string>() } = options;
+    const plan = planMounts(mounts, { everything, allowed });
     using _lock = await this.#lock(name, options);
     await this.#clearTheWay(name, options);
     const { namespace, lease } = this.#scope;
@@ -140,8 +143,10 @@ export class Activations {
       active.push({ type: mount.type, mountPoint, mountedAt: this.#store.clock.now() });
       failpoint("mounts.one");
     }
-    const system: Mount[] = [];
-    for (const planned of plan.system) system.push(await this.#transform(planned, standing, options));
+    const [first, ...others] = plan.system;
+    const system: Mount[] = first === undefined ? [] : [await this.#transform(first, standing, options)];
+    // Were there anything for us in them, they would be ours.
+    for (const { given } of others) system.push(given);
     const last = standing.at(-1);
     if (options.temporary && last !== undefined) {
       system.push({ type: "bind", source: last.mountPoint, target: "", options: ["rbind"] });

@@ -9,13 +9,21 @@ export interface PlannedMount {
   readonly mount: Mount;
   /** In the order in which they are done. */
   readonly transforms: readonly Transform[];
+  /** As it came, with the transforms before it. */
+  readonly given: Mount;
+}
+
+export interface PlanOptions {
+  readonly everything: boolean;
+  /** What the caller does itself: types as they are given, and `format/*` for all that are to be formatted. */
+  readonly allowed?: ReadonlySet<string>;
 }
 
 /** Who mounts what of a list. */
 export interface MountPlan {
   /** Mounted by us, each on a directory of its own. */
   readonly own: readonly PlannedMount[];
-  /** What is left for the caller. */
+  /** What is left for the caller; of the first, the transforms are still ours. */
   readonly system: readonly PlannedMount[];
 }
 
@@ -28,12 +36,14 @@ const HANDLED: ReadonlySet<string> = new Set(["loop"]);
  * became; all of them where everything is to be mounted. `unimplemented` when none is ours: the caller mounts the list as it is.
  * Engine reference, section 8.2.
  */
-export function planMounts(mounts: readonly Mount[], options: { readonly everything: boolean }): MountPlan {
+export function planMounts(mounts: readonly Mount[], options: PlanOptions): MountPlan {
   const planned = mounts.map(takeApart);
-  let own = options.everything ? planned.length : -1;
-  for (const [at, { mount, transforms }] of options.everything ? [] : planned.entries()) {
-    if (HANDLED.has(mount.type)) own = at + 1;
-    else if (transforms.length > 0) own = at;
+  const { everything, allowed = new Set<string>() } = options;
+  let own = everything ? planned.length : -1;
+  for (const [at, { mount, transforms, given }] of everything ? [] : planned.entries()) {
+    const ours = transforms.filter((transform) => !allowed.has(`${transform}/*`) && !allowed.has(given.type));
+    if (HANDLED.has(mount.type) && !allowed.has(mount.type)) own = at + 1;
+    else if (ours.length > 0) own = at;
   }
   if (own === -1 || planned.length === 0) {
     throw new ContainerdError({ code: "unimplemented", what: "nothing in the list is for the mount manager" });
@@ -50,7 +60,7 @@ function takeApart(mount: Mount): PlannedMount {
   const words = mount.type.split("/");
   const end = words.findIndex((word, at) => at === words.length - 1 || !isTransform(word));
   const transforms = words.slice(0, end).filter(isTransform);
-  return { mount: { ...mount, type: words.slice(end).join("/") }, transforms };
+  return { mount: { ...mount, type: words.slice(end).join("/") }, transforms, given: mount };
 }
 
 function isTransform(word: string): word is Transform {

@@ -87,7 +87,7 @@ async function launch(
   signal: AbortSignal,
 ): Promise<number> {
   const endpoint = await context.events();
-  const rootfs = await activateRootfs(context, paths, task.rootfs, signal);
+  const rootfs = await activateRootfs(context, paths, { rootfs: task.rootfs, shim: runtime.binary }, signal);
   const command = shimCommand(context, paths, runtime.binary, signal);
   failpoint("task.row");
   const { endpoint: at = { address: "", version: 0 } } = task;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
   bootstrapV1,
   ContainerdError,
+  introspectionTypes,
   protobufAny,
   runtimeSandboxV1,
   taskTypes,
@@ -11,12 +12,14 @@ import {
   taskV3,
   toStatus,
 } from "@ctr/api";
-import { registerService, type ServiceImpl, serveTtrpc } from "@ctr/rpc";
+import { registerService, type ServiceImpl, serveH2c, serveTtrpc } from "@ctr/rpc";
 
 /**
  * A shim without containers, for the forms that the shim on this machine does not have. `FAKE_SHIM` in its environment
- * says how its `start` answers: `text`, `json`, `json-lies` (says version 3, serves 2), `protobuf`, or `sandbox`: as JSON,
- * and it has the sandbox API too.
+ * says how its `start` answers: `text`, `json`, `json-lies` (says version 3, serves 2), `protobuf`, `grpc`: as
+ * JSON, and it speaks gRPC, or `sandbox`: as JSON, and it has the sandbox API too. `refuses` is as `protobuf`, and
+ * starts nothing. With `FAKE_ALLOW` it says which mounts
+ * it does itself.
  */
 const args = process.argv.slice(2);
 const form = process.env["FAKE_SHIM"] ?? "text";
@@ -25,8 +28,12 @@ const socket = join(process.cwd(), "shim.sock");
 
 async function start(): Promise<void> {
   const stdin = await Bun.stdin.bytes();
-  if (form === "protobuf" && !isBootstrap(stdin)) {
+  if ((form === "protobuf" || form === "refuses") && !isBootstrap(stdin)) {
     process.stderr.write("shim was started through the deprecated API\n");
+    process.exit(1);
+  }
+  if (form === "refuses") {
+    process.stderr.write("the fake is out of order\n");
     process.exit(1);
   }
   if (form !== "protobuf" && stdin.byteLength > 0) protobufAny.Any.decode(stdin);
@@ -42,7 +49,10 @@ async function start(): Promise<void> {
   else if (form === "protobuf") {
     const result = bootstrapV1.BootstrapResult.fromPartial({ version, address, protocol: "ttrpc" });
     process.stdout.write(bootstrapV1.BootstrapResult.encode(result).finish());
-  } else process.stdout.write(JSON.stringify({ version, address, protocol: "ttrpc" }));
+  } else {
+    const protocol = form === "grpc" ? "grpc" : "ttrpc";
+    process.stdout.write(JSON.stringify({ version, address, protocol }));
+  }
   process.exit(0);
 }
 
@@ -64,7 +74,8 @@ async function serve(): Promise<void> {
     tasks,
     ...(form === "sandbox" ? [registerService(runtimeSandboxV1.SandboxDefinition, fakeSandbox())] : []),
   ];
-  await serveTtrpc({ path: socket, services, toStatus, signal: new AbortController().signal });
+  const at = { path: socket, services, toStatus, signal: new AbortController().signal };
+  await (form === "grpc" ? serveH2c(at) : serveTtrpc(at));
   process.stdout.write("ready\n");
 }
 
@@ -90,10 +101,10 @@ function fakeTask(): ServiceImpl<typeof taskV2.TaskDefinition> {
     throw new ContainerdError({ code: "unimplemented", what: "not in the fake" });
   };
   return {
-    create: async ({ id, bundle, checkpoint }) => {
+    create: async ({ id, bundle, rootfs, checkpoint }) => {
       await Bun.write(
         join(bundle, "created.json"),
-        JSON.stringify({ id, bundle, checkpoint, restored: filesIn(checkpoint) }),
+        JSON.stringify({ id, bundle, rootfs, checkpoint, restored: filesIn(checkpoint) }),
       );
       tasks.set(id, { status: taskTypes.Status.CREATED, exitStatus: 0, exited: Promise.withResolvers<void>() });
       return { pid };
@@ -214,7 +225,17 @@ function deleteTask(): void {
   process.stdout.write(taskV2.DeleteResponse.encode(response).finish());
 }
 
+/** What the shim tells of itself; one that has nothing to tell knows no such flag, as containerd 1.6's. */
+function info(): void {
+  const allowed = process.env["FAKE_ALLOW"];
+  if (allowed === undefined) process.exit(2);
+  const annotations = { "containerd.io/runtime-allow-mounts": allowed };
+  const told = introspectionTypes.RuntimeInfo.fromPartial({ name: "fake", annotations });
+  process.stdout.write(introspectionTypes.RuntimeInfo.encode(told).finish());
+}
+
 const verb = args.at(-1);
 if (verb === "start") await start();
 else if (verb === "delete") deleteTask();
+else if (verb === "-info") info();
 else await serve();
