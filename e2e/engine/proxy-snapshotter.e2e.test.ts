@@ -7,12 +7,14 @@ import { crashCtr } from "../crash/crash-store.ts";
 import { goCtr, ourCtr } from "../support/binaries.ts";
 import { type PrivateContainerd, startContainerd } from "../support/containerd.ts";
 import { forgetStore, proxyConfig, startServe, stateOf } from "../support/engine.ts";
-import { archiveOf, busyboxLayout } from "../support/images.ts";
+import { archiveOf, busyboxLayout, pushLayout } from "../support/images.ts";
 import { mustRun, type Outcome, run } from "../support/process.ts";
+import { type PrivateRegistry, startRegistry } from "../support/registry.ts";
 
 /** The engine on the overlayfs snapshotter of a containerd: the snapshotter daemon that Debian has. */
 const image = "docker.io/library/busybox:latest";
 let daemon: PrivateContainerd;
+let registry: PrivateRegistry;
 let dir: string;
 let archive: string;
 
@@ -21,9 +23,11 @@ beforeAll(async () => {
   archive = join(dir, "busybox.tar");
   await archiveOf(await busyboxLayout(), archive);
   daemon = await startContainerd();
+  registry = await startRegistry();
 });
 afterAll(async () => {
   await daemon?.[Symbol.asyncDispose]();
+  await registry?.[Symbol.asyncDispose]();
   await rm(dir, { recursive: true, force: true });
 });
 
@@ -118,6 +122,19 @@ describe.each(["embedded", "serve"] as const)("%s", (kind) => {
     await ctr("run", "--rm", "--snapshotter", "far-overlayfs", image, "c2", "true");
     await collected();
     expect(await remoteKeys(root)).toEqual(keys);
+  });
+
+  test("a pull unpacks into the daemon, and once only", async () => {
+    const layout = await busyboxLayout();
+    await pushLayout(registry.host, "proxy/busybox", "latest", layout);
+    const pulled = `${registry.host}/proxy/busybox:latest`;
+    const pull = ["images", "pull", "--plain-http", "--snapshotter", "far-overlayfs", pulled];
+    await ctr(...pull);
+    const keys = await remoteKeys(root);
+    expect(keys).toHaveLength(1);
+    await ctr(...pull);
+    expect(await remoteKeys(root)).toEqual(keys);
+    await ctr("run", "--rm", "--snapshotter", "far-overlayfs", pulled, "c1", "true");
   });
 
   test("the daemon's own collector leaves what is ours", async () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Cancel } from "@ctr/oci";
 import { failpoint } from "../failpoint.ts";
 import { clearDirt, readDirt } from "../metadata/dirty.ts";
-import { mountsDir } from "../mounts/take-down.ts";
+import { mountsDir } from "../mounts/places.ts";
 import { hasProxyGarbage } from "../snapshots/proxy-rows.ts";
 import type { Store } from "../store/store.ts";
 import { emptyTrash } from "../store/trash.ts";

@@ -14,6 +14,7 @@ import { formatMount, type StandingMount } from "./format.ts";
 import { attachLoop } from "./loop.ts";
 import { makeDirectories } from "./mkdir.ts";
 import { makeFileSystem } from "./mkfs.ts";
+import { activationDir } from "./places.ts";
 import { type MountPlan, type PlannedMount, planMounts } from "./plan.ts";
 import {
   type ActivationRecord,
@@ -24,7 +25,7 @@ import {
   listActivations,
   setActivated,
 } from "./records.ts";
-import { activationDir, isStanding, takeDown } from "./take-down.ts";
+import { isStanding, takeDown } from "./take-down.ts";
 
 export interface ActivateOptions extends Cancel {
   readonly labels: Labels;

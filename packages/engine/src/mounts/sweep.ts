@@ -1,8 +1,9 @@
 import { readdirSync } from "node:fs";
 import type { Cancel } from "@ctr/oci";
 import type { Store } from "../store/store.ts";
+import { activationDir, mountsDir } from "./places.ts";
 import { activationIds } from "./records.ts";
-import { activationDir, mountsDir, takeDown } from "./take-down.ts";
+import { takeDown } from "./take-down.ts";
 
 /**
  * Takes down what stands under a directory that no row names: rows go first, and may have been all that a killed process

@@ -1,18 +1,7 @@
 import { existsSync, lstatSync, readdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { listMounts, unmountAll } from "@ctr/sys";
-import type { Store } from "../store/store.ts";
 import { detachLoop } from "./loop.ts";
-
-/** Where the mounts of all activations stand; gone after the next boot, as they are. */
-export function mountsDir(store: Pick<Store, "state">): string {
-  return join(store.state, "mounts");
-}
-
-/** Where those of one stand, by their number from 1. */
-export function activationDir(store: Pick<Store, "state">, id: bigint | string): string {
-  return join(mountsDir(store), String(id));
-}
 
 /** Whether all that an activation mounted is still mounted: a boot takes it away, and so may anybody. */
 export function isStanding(active: readonly { readonly mountPoint: string }[]): boolean {
