@@ -1,14 +1,21 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ContainerdError, sandboxV1, toStatus } from "@ctr/api";
 import { registerService, serveH2c } from "@ctr/rpc";
+import { crashCtr } from "../crash/crash-store.ts";
 import { ourCtr } from "../support/binaries.ts";
-import { startServe } from "../support/engine.ts";
-import { run } from "../support/process.ts";
+import { mountsBelow } from "../support/containerd.ts";
+import { forgetStore, startServe, stateOf } from "../support/engine.ts";
+import { endFakeShims, fakeShimsIn, writeFakeShim } from "../support/fake-shim.ts";
+import { archiveOf, busyboxLayout } from "../support/images.ts";
+import { mustRun, run } from "../support/process.ts";
 
-/** The commands against the engine's records and a stand-in for a 2.x daemon's controller: Debian's shim has no sandboxes. */
+/**
+ * The commands against a stand-in for a 2.x daemon's controller, and against the engine with a shim that only has the sandbox
+ * API: Debian's has not.
+ */
 let dir: string;
 let config: string;
 beforeAll(async () => {
@@ -150,15 +157,91 @@ test("sandboxes run: what is wrong with the arguments or the file is said before
   expect((await ctr("info")).stderr).toStartWith("ctr: sandbox id must be provided: invalid argument\n");
 });
 
-test("on the embedded engine, which runs no sandboxes, the record stays, as the Go tool leaves it, and can be removed", async () => {
+test("on the embedded engine, with Debian's shim, which has no sandboxes, the record stays, as the Go tool leaves it, and can be removed", async () => {
   await using engine = await startServe();
   const failed = await sandboxes(engine.address, "run", config, "sb1");
   expect(failed).toMatchObject({ code: 1, stdout: "" });
   expect(failed.stderr).toMatch(
-    /^ctr: failed to create new sandbox: .*failed to create sandbox sb1: .*\nhint: the record stays: /,
+    /^ctr: failed to create new sandbox: failed to create sandbox with shim sandboxer: failed to create sandbox sb1 \(shim .*\): the shim has no sandbox API: not implemented\nhint: the record stays: /,
   );
   expect((await sandboxes(engine.address, "ls")).stdout).toContain("sb1");
   expect((await sandboxes(engine.address, "rm", "sb1")).stderr).toContain("deleted: sb1");
   expect((await sandboxes(engine.address, "ls")).stdout).not.toContain("sb1");
   expect((await sandboxes(engine.address, "info", "nosuch")).stderr).toStartWith("ctr: failed to load sandbox nosuch");
 });
+
+test("on the embedded engine sandboxes run leaves a sandbox that later commands find; run and containers create --sandbox put tasks into it", async () => {
+  const root = join(dir, "root");
+  const shim = await writeFakeShim(dir);
+  const ctr = (...words: readonly string[]) => run([ourCtr, "--address", `embedded://${root}`, ...words]);
+  try {
+    expect(await ctr("sandboxes", "run", "--runtime", shim, config, "sb1")).toEqual({
+      code: 0,
+      stdout: "sb1\n",
+      stderr: "",
+    });
+    const [pid = 0, ...others] = await fakeShimsIn(stateOf(root));
+    expect(others).toEqual([]);
+    const archive = join(dir, "busybox.tar");
+    await archiveOf(await busyboxLayout(), archive);
+    await mustRun([
+      ourCtr,
+      "--address",
+      `embedded://${root}`,
+      "i",
+      "import",
+      "--base-name",
+      "docker.io/library/busybox",
+      archive,
+    ]);
+    const image = "docker.io/library/busybox:latest";
+    const inSandbox = ["--runtime", shim, "--sandbox", "sb1", image];
+    expect(await ctr("run", "-d", "--null-io", ...inSandbox, "c1")).toMatchObject({ code: 0 });
+    expect(await ctr("containers", "create", ...inSandbox, "c2")).toMatchObject({ code: 0 });
+    expect(await ctr("tasks", "start", "-d", "--null-io", "c2")).toMatchObject({ code: 0 });
+    const tasks = (await ctr("tasks", "ls")).stdout;
+    for (const id of ["c1", "c2"]) expect(tasks).toMatch(new RegExp(`^${id} +${pid} +RUNNING`, "m"));
+    expect(await fakeShimsIn(stateOf(root))).toEqual([pid]);
+    const lost = await ctr("run", "-d", "--null-io", "--runtime", shim, "--sandbox", "nosuch", image, "c3");
+    expect(lost).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^ctr: can't find sandbox nosuch: .*not found\n$/),
+    });
+    for (const id of ["c1", "c2"]) expect(await ctr("tasks", "rm", "--force", id)).toMatchObject({ code: 0 });
+    expect(await fakeShimsIn(stateOf(root))).toEqual([pid]);
+    expect((await ctr("sandboxes", "rm", "sb1")).stderr).toContain("deleted: sb1");
+    expect(await fakeShimsIn(stateOf(root))).toEqual([]);
+    expect((await ctr("sandboxes", "ls")).stdout).not.toContain("sb1");
+  } finally {
+    await endFakeShims(stateOf(root));
+    await forgetStore(root);
+  }
+}, 60_000);
+
+test.each(["sandbox.bundle", "sandbox.shim", "sandbox.created", "sandbox.down"])(
+  "C3: sandboxes run or remove that is killed at %s leaves no shim once it is collected, and its repeat succeeds",
+  async (point) => {
+    const root = join(dir, point);
+    const shim = await writeFakeShim(dir);
+    const ctr = (words: readonly string[], env = {}) =>
+      run([crashCtr, "--address", `embedded://${root}`, "sandboxes", ...words], { env });
+    const make = ["run", "--runtime", shim, config, "sb1"];
+    const dies = { CTR_FAILPOINT: `${point}:kill` };
+    try {
+      if (point === "sandbox.down") {
+        expect(await ctr(make)).toMatchObject({ code: 0 });
+        expect(await ctr(["rm", "sb1"], dies)).toMatchObject({ code: 137 });
+      } else expect(await ctr(make, dies)).toMatchObject({ code: 137 });
+      expect((await ctr(["rm", "--force", "sb1"])).stderr).toContain("deleted: sb1");
+      expect(await fakeShimsIn(stateOf(root))).toEqual([]);
+      expect(await ctr(make)).toMatchObject({ code: 0, stdout: "sb1\n" });
+      expect((await ctr(["rm", "sb1"])).stderr).toContain("deleted: sb1");
+      expect(await fakeShimsIn(stateOf(root))).toEqual([]);
+      expect(await mountsBelow(stateOf(root))).toEqual([]);
+      expect(await readdir(join(stateOf(root), "sandboxes")).catch(() => [])).toEqual([]);
+    } finally {
+      await endFakeShims(stateOf(root));
+      await forgetStore(root);
+    }
+  },
+);

@@ -3,7 +3,17 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { snapshotsV1 } from "@ctr/api";
 import type { CallOptions } from "@ctr/rpc";
-import { type Clients, clientsOf, codeOf, describeContract, gather, inNamespace, underLease } from "./subjects.ts";
+import {
+  type Clients,
+  clientsOf,
+  codeOf,
+  describeContract,
+  gather,
+  inNamespace,
+  type Stage,
+  snapshotterSubjects,
+  underLease,
+} from "./subjects.ts";
 
 const { ACTIVE, COMMITTED, VIEW } = snapshotsV1.Kind;
 
@@ -22,7 +32,8 @@ async function commit({ clients, options, snapshotter }: Place, name: string, pa
   await clients.snapshots.commit({ snapshotter, name, key }, options);
 }
 
-describeContract("snapshots", (stage) => {
+const suite = (stage: Stage) => {
+  const names = stage.subject.snapshotters ?? { overlayfs: "overlayfs", native: "native" };
   const open = async (snapshotter: string): Promise<Place> => {
     const clients = await clientsOf(stage.channel);
     return { clients, options: await underLease(stage, clients), snapshotter };
@@ -34,7 +45,7 @@ describeContract("snapshots", (stage) => {
     expect(await codeOf(clients.snapshots.stat({ key: "x", snapshotter: "nope" }, options))).toBe("invalid_argument");
   });
 
-  describe.each(["overlayfs", "native"])("%s", (snapshotter) => {
+  describe.each(Object.values(names))("%s", (snapshotter) => {
     test("a key becomes a name: active, committed, gone", async () => {
       const place = await open(snapshotter);
       const { clients, options } = place;
@@ -83,7 +94,7 @@ describeContract("snapshots", (stage) => {
       });
       const wrong = clients.snapshots.commit({ snapshotter, name: "new", key: "view" }, options);
       // containerd's native snapshotter gives this error no class.
-      const unclassed = stage.subject.name.startsWith("containerd") && snapshotter === "native";
+      const unclassed = stage.subject.name.startsWith("containerd") && snapshotter === names.native;
       expect(await codeOf(wrong)).toBe(unclassed ? "unknown" : "failed_precondition");
     });
 
@@ -176,7 +187,7 @@ describeContract("snapshots", (stage) => {
   });
 
   test("a stack of layers is an overlay, the nearest layer first", async () => {
-    const place = await open("overlayfs");
+    const place = await open(names.overlayfs);
     const { clients, options, snapshotter } = place;
     await commit(place, "one");
     await commit(place, "two", "one");
@@ -188,4 +199,6 @@ describeContract("snapshots", (stage) => {
     const view = await clients.snapshots.view({ snapshotter, key: "view", parent: "one" }, options);
     expect(view.mounts).toMatchObject([{ type: "bind" }]);
   });
-});
+};
+
+describeContract("snapshots", suite, snapshotterSubjects);

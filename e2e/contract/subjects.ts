@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -15,13 +15,15 @@ import {
 import { openEngine } from "@ctr/engine";
 import { type CallOptions, type Channel, connectH2c, createClient, type ServiceDefinition } from "@ctr/rpc";
 import { startContainerd } from "../support/containerd.ts";
-import { startServe } from "../support/engine.ts";
+import { proxyConfig, startServe } from "../support/engine.ts";
 
 /** What a suite runs on. What containerd answers is the expected result. */
 export interface Subject {
   readonly name: string;
   /** The containerd whose facts hold: 1.6 is Debian's daemon, 2.4 what the engine is modelled on. */
   readonly api: "1.6" | "2.4";
+  /** What it calls the two snapshotters, where those are another daemon's. */
+  readonly snapshotters?: { readonly overlayfs: string; readonly native: string };
   open(): Promise<OpenSubject>;
 }
 
@@ -65,7 +67,29 @@ const served: Subject = {
   },
 };
 
+/** The engine in process, with the snapshotters of a containerd beside its own. */
+const proxied: Subject = {
+  ...inProcess,
+  name: "the engine over containerd's snapshotters",
+  snapshotters: { overlayfs: "far-overlayfs", native: "far-native" },
+  async open() {
+    const stack = new AsyncDisposableStack();
+    const daemon = stack.use(await startContainerd());
+    const dir = await mkdtemp(join(tmpdir(), "ctr-contract-"));
+    stack.defer(() => rm(dir, { recursive: true, force: true }));
+    const engine = stack.use(openEngine({ root: join(dir, "root"), stateParent: join(dir, "run") }));
+    await writeFile(join(dir, "root/config.toml"), proxyConfig(daemon.address, ["overlayfs", "native"]));
+    return { channel: engine.channel, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  },
+};
+
 export const subjects: readonly Subject[] = [containerd, inProcess, served];
+
+/** Those of suites about services that containerd 1.6 lacks. */
+export const engineSubjects: readonly Subject[] = [inProcess, served];
+
+/** Those of the suite about snapshotters. */
+export const snapshotterSubjects: readonly Subject[] = [...subjects, proxied];
 
 /** What a test of one subject calls. */
 export interface Stage {
@@ -76,8 +100,8 @@ export interface Stage {
 }
 
 /** Runs one suite on every subject. */
-export function describeContract(title: string, suite: (stage: Stage) => void): void {
-  for (const subject of subjects) {
+export function describeContract(title: string, suite: (stage: Stage) => void, on = subjects): void {
+  for (const subject of on) {
     describe(`${title}: ${subject.name}`, () => {
       let open: OpenSubject | undefined;
       let count = 0;
@@ -123,7 +147,9 @@ export async function clientsOf(channel: Channel) {
     content: await client(services.content),
     events: await client(services.events),
     images: await client(services.images),
+    introspection: await client(services.introspection),
     leases: await client(services.leases),
+    mounts: await client(services.mounts),
     namespaces: await client(services.namespaces),
     snapshots: await client(services.snapshots),
   };

@@ -1,15 +1,19 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { copyFile, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeJsonAny, services, taskTypes } from "@ctr/api";
+import { encodeAny, encodeJsonAny, protobufAny, services, taskTypes } from "@ctr/api";
 import { type CallOptions, createClient } from "@ctr/rpc";
-import { clientsOf, codeOf, describeContract, type Stage, underLease } from "./subjects.ts";
+import { writeFakeRunc } from "../support/fake-runc.ts";
+import { mustRun } from "../support/process.ts";
+import { clientsOf, codeOf, describeContract, gather, type Stage, underLease } from "./subjects.ts";
 
 const SPEC = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
 const PROCESS = "types.containerd.io/opencontainers/runtime-spec/1/Process";
 const { CREATED, PAUSED, RUNNING, STOPPED } = taskTypes.Status;
 const SIGKILL = 9;
+const DUMP = "application/vnd.containerd.container.criu.checkpoint.criu.tar";
+const DUMPED_SPEC = "application/vnd.containerd.container.checkpoint.config.v1+proto";
 const NO_STDIO = { stdin: "", stdout: "", stderr: "" };
 let dir: string;
 
@@ -30,19 +34,30 @@ const process_ = (args: readonly string[]) => ({
   cwd: "/",
 });
 
+interface CreateOver {
+  /** Another runc. */
+  readonly runc?: string;
+  readonly checkpoint?: { readonly mediaType: string; readonly digest: string; readonly size: bigint };
+}
+
 async function setUp(stage: Stage) {
   const clients = await clientsOf(stage.channel);
   const options = await underLease(stage, clients);
   const tasks = createClient(await services.tasks(), stage.channel);
   /** A container, and a task of it that is created. */
-  const create = async (id: string, args: readonly string[]) => {
+  const create = async (id: string, args: readonly string[], over: CreateOver = {}) => {
     const namespaces = ["pid", "ipc", "uts", "mount", "network"].map((type) => ({ type }));
     const mounts = [{ destination: "/proc", type: "proc", source: "proc" }];
     const linux = { namespaces, cgroupsPath: `/ctr-contract/${crypto.randomUUID()}`, resources: {} };
     const spec = { ociVersion: "1.0.2", process: process_(args), root: { path: join(dir, "rootfs") }, mounts, linux };
-    const container = { id, runtime: { name: "io.containerd.runc.v2" }, spec: encodeJsonAny(SPEC, spec) };
+    const binary =
+      over.runc === undefined ? {} : { options: encodeAny("containerd.runc.v1.Options", { binaryName: over.runc }) };
+    const container = { id, runtime: { name: "io.containerd.runc.v2", ...binary }, spec: encodeJsonAny(SPEC, spec) };
     await clients.containers.create({ container }, options);
-    return (await tasks.create({ containerId: id, ...NO_STDIO }, options)).pid;
+    const { checkpoint } = over;
+    return (
+      await tasks.create({ containerId: id, ...NO_STDIO, ...(checkpoint === undefined ? {} : { checkpoint }) }, options)
+    ).pid;
   };
   const statusOf = async (containerId: string, call: CallOptions = options) =>
     (await tasks.get({ containerId }, call)).process?.status;
@@ -105,6 +120,48 @@ describeContract("tasks", (stage) => {
     await tasks.kill({ containerId, signal: SIGKILL }, options);
     expect((await waiting).exitStatus).toBe(137);
     await tasks.delete({ containerId }, options);
+  });
+
+  test("a dump without a directory is stored, with the spec, and a task is restored from it", async () => {
+    const { clients, options, tasks, create, statusOf } = await setUp(stage);
+    const { path: runc, restored } = await writeFakeRunc(join(dir, `fake-runc-${crypto.randomUUID()}`));
+    await create("dumped", ["sleep", "1000"], { runc });
+    await tasks.start({ containerId: "dumped" }, options);
+    const { descriptors } = await tasks.checkpoint({ containerId: "dumped" }, options);
+    expect(descriptors.map(({ mediaType }) => mediaType)).toEqual([DUMP, DUMPED_SPEC]);
+    const [dump, spec] = descriptors;
+    if (dump === undefined || spec === undefined) throw new Error("there are not two descriptors");
+    const read = async ({ digest, size }: typeof dump) => {
+      const chunks = (await gather(clients.content.read({ digest }, options))).map(({ data }) => data);
+      const bytes = Buffer.concat(chunks);
+      expect(BigInt(bytes.byteLength)).toBe(size);
+      return bytes;
+    };
+    const archive = join(dir, `${crypto.randomUUID()}.tar`);
+    await writeFile(archive, await read(dump));
+    const names = (await mustRun(["tar", "-tf", archive])).split("\n").filter((name) => /img$/.test(name));
+    expect(names.map((name) => name.replace(/^\.?\//, ""))).toEqual(["core-1.img", "deeper/pages-1.img"]);
+    const { container } = await clients.containers.get({ id: "dumped" }, options);
+    expect(protobufAny.Any.decode(await read(spec))).toEqual(container?.spec ?? protobufAny.Any.fromPartial({}));
+
+    expect(await codeOf(create("wrong", ["true"], { checkpoint: spec }))).not.toBe("ok");
+    // It has no process before it is started.
+    expect(await create("again", ["sleep", "1000"], { runc, checkpoint: dump })).toBe(0);
+    expect(await statusOf("again")).toBe(CREATED);
+    const ended = tasks.wait({ containerId: "again" }, options);
+    const { pid } = await tasks.start({ containerId: "again" }, options);
+    expect((await tasks.get({ containerId: "again" }, options)).process).toMatchObject({ pid, status: RUNNING });
+    expect(await readFile(restored, "utf8")).toMatch(/^core \d+\npages\n$/);
+    for (const containerId of ["dumped", "again"]) {
+      await tasks.kill({ containerId, signal: SIGKILL }, options);
+      expect((await tasks.wait({ containerId }, options)).exitStatus).toBe(137);
+    }
+    expect((await ended).exitStatus).toBe(137);
+    expect(await tasks.delete({ containerId: "again" }, options)).toMatchObject({ exitStatus: 137, pid });
+    await tasks.delete({ containerId: "dumped" }, options);
+    await create("unborn", ["sleep", "1000"], { runc, checkpoint: dump });
+    await tasks.delete({ containerId: "unborn" }, options);
+    expect((await tasks.list({}, options)).tasks).toEqual([]);
   });
 
   test("a further process has an id, an exit and a deletion of its own", async () => {

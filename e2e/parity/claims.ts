@@ -622,6 +622,11 @@ export const claims: readonly Claim[] = [
     flags: ["snapshots prepare --mounts", "snapshots view --mounts"],
   },
   {
+    file: "engine/mounts.e2e.test.ts",
+    test: "snapshots mounts --temp has the engine mount, and prints the one mount that is left",
+    flags: ["snapshots mounts --temp"],
+  },
+  {
     file: "commands/content.e2e.test.ts",
     test: "snapshots diff --media-type --keep --label: how the layer is stored",
     flags: ["snapshots diff --media-type", "snapshots diff --keep", "snapshots diff --label"],
@@ -937,6 +942,11 @@ export const claims: readonly Claim[] = [
     file: "commands/sandboxes.e2e.test.ts",
     test: "sandboxes run --runtime, list --filters, info, remove: a record and its sandbox, from made to gone",
     flags: ["sandboxes run --runtime", "sandboxes list --filters"],
+  },
+  {
+    file: "commands/sandboxes.e2e.test.ts",
+    test: "on the embedded engine sandboxes run leaves a sandbox that later commands find; run and containers create --sandbox put tasks into it",
+    flags: ["run --sandbox", "containers create --sandbox"],
   },
   {
     file: "commands/sandboxes.e2e.test.ts",

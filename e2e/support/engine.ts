@@ -87,6 +87,13 @@ export function stateOf(root: string): string {
   return join("/run/ctr", String(row.value));
 }
 
+/** A `config.toml` by which an engine has the snapshotters of a daemon: `far-` and their names there. */
+export function proxyConfig(address: string, names: readonly string[]): string {
+  return names
+    .map((name) => `[proxy_plugins.far-${name}]\ntype = "snapshot"\naddress = "${address}"\nsnapshotter = "${name}"\n`)
+    .join("");
+}
+
 async function boot(root: string, address: string) {
   const argv = [ourCtr, "--address", `embedded://${root}`, "serve", "--listen", address];
   const daemon = Bun.spawn(argv, { stdin: "ignore", stdout: "ignore", stderr: "pipe" });

@@ -19,7 +19,7 @@ export interface StoreReport {
 
 const TABLES = [
   ...["images", "containers", "tasks", "sandboxes", "blobs"],
-  ...["ingests", "snapshots", "leases", "lease_resources"],
+  ...["ingests", "snapshots", "proxied_snapshots", "leases", "lease_resources", "activations"],
 ];
 
 interface Blob {

@@ -5,8 +5,8 @@ import type { ContainerSource } from "./runtime/task-context.ts";
 /** What the runtime needs of a container's record. */
 export const containerOfTask: ContainerSource = (tx, namespace, id) => {
   try {
-    const { runtime, spec } = getContainer(tx, namespace, id);
-    return { runtime: runtime?.name ?? "", runtimeOptions: runtime?.options, spec };
+    const { runtime, spec, sandbox } = getContainer(tx, namespace, id);
+    return { runtime: runtime?.name ?? "", runtimeOptions: runtime?.options, spec, sandbox };
   } catch (error) {
     if (hasCode(error, "not_found")) return undefined;
     throw error;

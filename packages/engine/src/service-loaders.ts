@@ -59,27 +59,35 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
       const { leasesService } = await import("./services/leases.ts");
       return registerService(await services.leases(), leasesService(store));
     },
+    "containerd.services.mounts.v1.Mounts": async () => {
+      const [{ mountsService }, { Activations }] = await Promise.all([
+        import("./services/mounts.ts"),
+        import("./mounts/activations.ts"),
+      ]);
+      const impl = mountsService((context) => new Activations(store, scopeOf(context)));
+      return registerService(await services.mounts(), impl);
+    },
     "containerd.services.namespaces.v1.Namespaces": async () => {
       const { namespacesService } = await import("./services/namespaces.ts");
       return registerService(await services.namespaces(), namespacesService(store));
     },
     "containerd.services.sandbox.v1.Controller": async () => {
       const { sandboxControllerService } = await import("./services/sandbox-controller.ts");
-      return registerService(await services.sandboxController(), sandboxControllerService(store));
+      return registerService(
+        await services.sandboxController(),
+        sandboxControllerService(store, async () => (await loadTasks()).sandboxes),
+      );
     },
     "containerd.services.sandbox.v1.Store": async () => {
       const { sandboxStoreService } = await import("./services/sandboxes.ts");
       return registerService(await services.sandboxStore(), sandboxStoreService(store));
     },
     "containerd.services.snapshots.v1.Snapshots": async () => {
-      const [{ snapshotsService }, { EngineSnapshotter }, { snapshotDriver }] = await Promise.all([
+      const [{ snapshotsService }, { openSnapshotter }] = await Promise.all([
         import("./services/snapshots.ts"),
-        import("./snapshots/store.ts"),
-        import("./snapshots/drivers.ts"),
+        import("./snapshots/snapshotters.ts"),
       ]);
-      const impl = snapshotsService({
-        of: (context, name) => new EngineSnapshotter(store, scopeOf(context), snapshotDriver(store, name)),
-      });
+      const impl = snapshotsService({ of: (context, name) => openSnapshotter(store, scopeOf(context), name) });
       return registerService(await services.snapshots(), impl);
     },
     "containerd.services.streaming.v1.Streaming": async () => {
@@ -88,7 +96,7 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
     },
     "containerd.services.tasks.v1.Tasks": async () => {
       const { tasksService } = await import("./services/tasks.ts");
-      return registerService(await services.tasks(), tasksService(await loadTasks(), store.clock));
+      return registerService(await services.tasks(), tasksService(await loadTasks(), store));
     },
     "containerd.services.transfer.v1.Transfer": async () => {
       const { transferService } = await import("./services/transfer.ts");

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import type { Cancel } from "@ctr/oci";
 import { failpoint } from "../failpoint.ts";
 import { clearDirt, readDirt } from "../metadata/dirty.ts";
+import { mountsDir } from "../mounts/places.ts";
+import { hasProxyGarbage } from "../snapshots/proxy-rows.ts";
 import type { Store } from "../store/store.ts";
 import { emptyTrash } from "../store/trash.ts";
 import { isDue } from "./due.ts";
@@ -72,6 +74,10 @@ async function run(store: Store, options: CollectOptions): Promise<Collected> {
   options.signal.throwIfAborted();
   const { dirt, rows } = store.db.write((tx) => ({ dirt: readDirt(tx), rows: sweepRows(store, tx) }));
   failpoint("gc.rows");
+  if (existsSync(mountsDir(store))) {
+    const { sweepActivations } = await import("../mounts/sweep.ts");
+    await sweepActivations(store, options);
+  }
   const backends = options.backends ?? (await localBackends(store));
   {
     using _alone = await store.locks.sweepDisk(options);
@@ -82,9 +88,17 @@ async function run(store: Store, options: CollectOptions): Promise<Collected> {
   failpoint("gc.clean");
   // Slow, and nobody's to wait for but ours: the files have left their places already.
   await emptyTrash(store);
+  if (store.db.read(hasProxyGarbage)) {
+    const { sweepProxies } = await import("../snapshots/proxy-sweep.ts");
+    await sweepProxies(store, options);
+  }
   if (existsSync(join(store.state, "bundles"))) {
     const { removeStrayBundles } = await import("../runtime/stray-bundles.ts");
     await removeStrayBundles(store);
+  }
+  if (existsSync(join(store.state, "sandboxes"))) {
+    const { removeStraySandboxes } = await import("../runtime/stray-sandboxes.ts");
+    await removeStraySandboxes(store);
   }
   return { rows };
 }

@@ -9,7 +9,7 @@ export interface Edge {
 
 /** A record, as the collector sees it. */
 export interface GraphNode {
-  /** `content`, `images`, `ingests`, `snapshots/<snapshotter>`, `containers`, `sandboxes` or `leases`. */
+  /** `content`, `images`, `ingests`, `snapshots/<snapshotter>`, `containers`, `sandboxes`, `mounts` or `leases`. */
   readonly type: string;
   readonly id: string;
   /** Followed however the node was reached. */

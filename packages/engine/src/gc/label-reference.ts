@@ -20,7 +20,7 @@ const ROOT = `${PREFIX}root`;
 const USED_AT = `${PREFIX}cond.value-usedat`;
 
 /** Node types by the word in a label. What follows the word, after a dot or a slash, only tells labels apart. */
-const targets = { content: "content", image: "images", container: "containers" } as const;
+const targets = { content: "content", image: "images", container: "containers", mount: "mounts" } as const;
 
 /** The key of a node: the type as a lease names it, and the id. */
 export function nodeKey(type: string, id: string): string {
@@ -60,9 +60,9 @@ function pushTarget(
 ): void {
   const [, snapshotter] = /^snapshot\.([^/]*)/.exec(name) ?? [];
   if (snapshotter !== undefined) found.push({ kind, label, node: nodeKey(`snapshots/${snapshotter}`, value) });
-  const [, word] = /^(content|image|container)(?:[./]|$)/.exec(name) ?? [];
-  // A container is a root by itself, so only back references name one.
-  if (word === undefined || (word === "container" && kind === "forward")) return;
+  const [, word] = /^(content|image|container|mount)(?:[./]|$)/.exec(name) ?? [];
+  // A container is a root by itself, so only back references name one; nothing hangs on a mount.
+  if (word === undefined || word === (kind === "forward" ? "container" : "mount")) return;
   // The expression takes no other word.
   found.push({ kind, label, node: nodeKey(targets[word as keyof typeof targets], value) });
 }

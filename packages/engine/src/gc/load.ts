@@ -2,6 +2,7 @@ import type { Labels } from "@ctr/oci";
 import { processState } from "@ctr/sys";
 import { EXPIRE_LABEL } from "../metadata/images.ts";
 import { labelsFromColumn } from "../metadata/labels.ts";
+import { listActivations } from "../mounts/records.ts";
 import type { ReadTx } from "../store/database.ts";
 import { type Graph, GraphBuilder } from "./graph.ts";
 import { nodeKey } from "./label-reference.ts";
@@ -20,6 +21,7 @@ export function loadGraph(tx: ReadTx, namespace: string, now: bigint): Graph {
   loadImages(tx, graph, namespace, now);
   loadContainers(tx, graph, namespace);
   loadSandboxes(tx, graph, namespace);
+  loadActivations(tx, graph, namespace);
   loadLeases(tx, graph, namespace, now);
   return graph.build();
 }
@@ -88,6 +90,14 @@ function loadSandboxes(tx: ReadTx, graph: GraphBuilder, namespace: string): void
   }
 }
 
+/** Mounts that nothing names are taken down: their lease, or what their back references name, keeps them. */
+function loadActivations(tx: ReadTx, graph: GraphBuilder, namespace: string): void {
+  for (const { name, labels, ready, abandoned } of listActivations(tx, namespace)) {
+    const key = graph.add("mounts", name, labels);
+    if (!ready && !abandoned) graph.root(key, "being made");
+  }
+}
+
 interface LeaseRow {
   readonly id: string;
   readonly labels: string;
@@ -113,6 +123,11 @@ function loadLeases(tx: ReadTx, graph: GraphBuilder, namespace: string, now: big
     // A dead process comes back for bytes it fetched, never for a snapshot it was working in.
     if (state === undefined || (state.lapsed && type.startsWith("snapshots/"))) continue;
     graph.root(nodeKey(type, id), `lease ${lease}`, state.flat);
+  }
+  const mounts = "SELECT name, lease FROM activations WHERE namespace = ? AND lease != '' AND state = 'ready'";
+  for (const { name, lease } of tx.all<{ readonly name: string; readonly lease: string }>(mounts, namespace)) {
+    const state = held.get(lease);
+    if (state !== undefined && !state.lapsed) graph.root(nodeKey("mounts", name), `lease ${lease}`, state.flat);
   }
 }
 

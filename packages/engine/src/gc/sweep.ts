@@ -56,6 +56,9 @@ function deleteRow(store: Store, tx: WriteTx, namespace: string, { type, id }: G
     case "ingests":
       tx.run("DELETE FROM ingests WHERE namespace = ? AND ref = ?", namespace, id);
       return;
+    case "mounts":
+      tx.run("DELETE FROM activations WHERE namespace = ? AND name = ?", namespace, id);
+      return;
     case "leases":
       tx.run("DELETE FROM leases WHERE namespace = ? AND id = ?", namespace, id);
       return;

@@ -155,7 +155,8 @@ function hasLease(tx: ReadTx, namespace: string, id: string): boolean {
   return tx.get("SELECT 1 FROM leases WHERE namespace = ? AND id = ?", namespace, id) !== undefined;
 }
 
-function requireLease(tx: ReadTx, namespace: string, id: string): void {
+/** `not_found` for a lease that is not there. */
+export function requireLease(tx: ReadTx, namespace: string, id: string): void {
   if (!hasLease(tx, namespace, id)) throw noLease(id);
 }
 

@@ -25,10 +25,15 @@ interface Row {
   readonly updated_at: bigint;
 }
 
+export function findSandbox(tx: ReadTx, namespace: string, id: string): SandboxRecord | undefined {
+  const row = tx.get<Row>("SELECT * FROM sandboxes WHERE namespace = ? AND id = ?", namespace, id);
+  return row === undefined ? undefined : recordOf(row);
+}
+
 /** `not_found` when the namespace has none of that id. */
 export function getSandbox(tx: ReadTx, namespace: string, id: string): SandboxRecord {
-  const row = tx.get<Row>("SELECT * FROM sandboxes WHERE namespace = ? AND id = ?", namespace, id);
-  if (row !== undefined) return recordOf(row);
+  const found = findSandbox(tx, namespace, id);
+  if (found !== undefined) return found;
   throw new ContainerdError({ code: "not_found", what: `sandbox ${JSON.stringify(id)}` });
 }
 

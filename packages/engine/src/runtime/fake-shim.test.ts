@@ -2,17 +2,18 @@ import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bootstrapV1, taskTypes } from "@ctr/api";
+import { listMounts } from "@ctr/sys";
 import { inNamespace, openTestTasks, TEST_NAMESPACE } from "../testing/test-tasks.ts";
-import { taskPaths } from "./task-paths.ts";
+import { eventsSocket, shimAddress, taskPaths } from "./task-paths.ts";
 
 /** A store whose PATH has a shim that answers in `form`, and notes in its bundle what it was given. */
-function openWithFake(form: string) {
+function openWithFake(form: string, allow = "") {
   const tasks = openTestTasks();
   const program = join(import.meta.dir, "../testing/fake-shim.ts");
   const shim = join(tasks.dir, "bin/containerd-shim-fake-v1");
   mkdirSync(join(tasks.dir, "bin"));
   const notes = 'env >env.txt; ulimit -S -n >limit.txt; for fd in /proc/$$/fd/*; do readlink "$fd"; done >fds.txt';
-  const script = `#!/bin/sh\ncase "$*" in *start) ${notes};; esac\nFAKE_SHIM=${form} exec ${process.execPath} ${program} "$@"\n`;
+  const script = `#!/bin/sh\ncase "$*" in *start) ${notes};; esac\nFAKE_SHIM=${form} ${allow === "" ? "" : `FAKE_ALLOW=${allow} `}exec ${process.execPath} ${program} "$@"\n`;
   writeFileSync(shim, script, { mode: 0o755 });
   tasks.addContainer("f", ["unused"], {
     runtime: shim,
@@ -27,6 +28,7 @@ test.each([
   ["as JSON, version 3", "json"],
   ["as JSON that says 3 where it serves 2", "json-lies"],
   ["as protobuf, from protobuf parameters", "protobuf"],
+  ["as JSON, for gRPC", "grpc"],
 ])("a shim whose start answers %s runs a task from create to delete", async (_how, form) => {
   await using tasks = openWithFake(form);
   const { client } = tasks;
@@ -49,6 +51,11 @@ test("R20: a shim gets our options, and no file or variable of ours", async () =
   delete process.env["BUN_CTR_TEST"];
   delete process.env["NODE_CTR_TEST"];
   const params = bootstrapV1.BootstrapParams.decode(tasks.note("stdin.bin"));
+  expect(params).toMatchObject({
+    ...{ instanceId: "f", namespace: TEST_NAMESPACE, logLevel: bootstrapV1.LogLevel.LOG_LEVEL_INFO },
+    containerdTtrpcAddress: eventsSocket(tasks.store),
+    containerdGrpcAddress: shimAddress(tasks.store),
+  });
   expect(params.extensions).toEqual([{ value: { typeUrl: "any.Type", value: Uint8Array.of(1) } }]);
   expect(tasks.note("env.txt").toString()).not.toMatch(/^(?:BUN|NODE)_/m);
   const ours = tasks
@@ -76,4 +83,33 @@ test("a shim gets the limit of open files that our caller has, not the one that 
   const argv = [...shell, process.execPath, program, tasks.dir, "f"];
   expect(await Bun.spawn(argv, { env, stdout: "ignore", stderr: "ignore" }).exited).toBe(0);
   expect(tasks.note("limit.txt").toString()).toBe("777\n");
+});
+
+test.each([
+  ["says nothing", "json", "", ["bind", "bind"], 1],
+  ["formats mounts itself", "json", "format/*", ["bind", "format/bind"], 0],
+  ["has a type of its own", "json", "format/bind", ["bind", "format/bind"], 0],
+  ["has another type", "json", "erofs,loop", ["bind", "bind"], 1],
+])("a root filesystem that takes a mount manager, and a shim that %s", async (_what, form, allow, types, mounted) => {
+  await using tasks = openWithFake(form, allow);
+  const rootfs = [
+    { type: "bind", source: tasks.dir, options: ["rbind", "ro"] },
+    { type: "format/bind", source: "{{ mount 0 }}", options: ["rbind", "ro"] },
+  ];
+  await tasks.client.create({ containerId: "f", rootfs }, inNamespace);
+  const standing = () => listMounts().filter(({ mountPoint }) => mountPoint.startsWith(`${tasks.store.state}/mounts/`));
+  const given: { readonly rootfs: readonly { readonly type: string }[] } = JSON.parse(
+    tasks.note("created.json").toString(),
+  );
+  expect(given.rootfs.map(({ type }) => type)).toEqual(types.slice(mounted));
+  expect(standing()).toHaveLength(mounted);
+  await tasks.client.delete({ containerId: "f" }, inNamespace);
+  expect(standing()).toEqual([]);
+});
+
+test("a shim that takes neither form of parameters is told of in the words it has for the form it knows", async () => {
+  await using tasks = openWithFake("refuses");
+  await expect(tasks.client.create({ containerId: "f" }, inNamespace)).rejects.toThrow(
+    /shim start failed \(.*\): the fake is out of order$/,
+  );
 });

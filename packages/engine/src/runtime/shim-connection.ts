@@ -7,6 +7,8 @@ export type { TaskClient };
 /** A connection to a shim. Ended by disposing, by the shim's end, and by nothing else. */
 export interface ShimConnection extends AsyncDisposable {
   readonly task: TaskClient;
+  /** For what else a shim may serve. */
+  readonly channel: Channel;
   /** The connection is lost: whether the shim is too, only a new one can tell. */
   readonly isClosed: boolean;
   /** Resolves when the connection is lost. */
@@ -31,6 +33,7 @@ export async function connectShim(at: ShimAddress, signal: AbortSignal): Promise
     const channel = await connectTtrpc({ ...options, errorFrom: errorFromStatus });
     return {
       task: openTaskClient(channel, at),
+      channel,
       get isClosed() {
         return channel.isClosed;
       },
@@ -67,6 +70,7 @@ function grpcConnection(channel: Channel, at: ShimAddress): ShimConnection {
   };
   return {
     task: openTaskClient(watched, at),
+    channel: watched,
     get isClosed() {
       return isClosed;
     },

@@ -1,5 +1,6 @@
 import type { Store } from "../store/store.ts";
 import { readShimAddress } from "./bundle.ts";
+import { isMade, readSandboxOf, sandboxPaths } from "./sandbox-paths.ts";
 import { connectShim, type ShimConnection, ShimGoneError } from "./shim-connection.ts";
 import { type TaskPaths, taskPaths } from "./task-paths.ts";
 import { listTasks } from "./task-rows.ts";
@@ -39,14 +40,16 @@ export class Shims implements AsyncDisposable {
     await connection?.[Symbol.asyncDispose]();
   }
 
-  /** Whether the task's shim serves other tasks as well: one that does must be left alone. */
+  /** Whether the shim serves other tasks as well, or is a sandbox's: one that does must be left alone. */
   isShared(paths: TaskPaths): boolean {
     const address = readShimAddress(paths.bundle)?.address;
     if (address === undefined) return false;
-    const others = this.#store.db.read((tx) => listTasks(tx, paths.namespace)).filter((row) => row.id !== paths.id);
+    const sandbox = readSandboxOf(paths.bundle);
+    if (sandbox !== undefined && isMade(sandboxPaths(this.#store, paths.namespace, sandbox))) return true;
+    const others = this.#store.db.read((tx) => listTasks(tx, paths.namespace));
     return others.some((row) => {
-      const other = taskPaths(this.#store, row.namespace, row.id);
-      return readShimAddress(other.bundle)?.address === address;
+      const { bundle } = taskPaths(this.#store, row.namespace, row.id);
+      return bundle !== paths.bundle && readShimAddress(bundle)?.address === address;
     });
   }
 

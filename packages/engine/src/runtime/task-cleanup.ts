@@ -6,7 +6,8 @@ import { runDelete } from "./shim-process.ts";
 import { killProcessesIn, leaves } from "./stray-processes.ts";
 import { rememberedCommand, shimCall, type TaskContext } from "./task-context.ts";
 import { type TaskPaths, taskPaths } from "./task-paths.ts";
-import { deleteTask, type Exit, exitOfRow, publishDelete, recordExit, type TaskRow } from "./task-rows.ts";
+import { releaseRootfs } from "./task-rootfs.ts";
+import { deleteTask, type Exit, exitOfRow, pidOfRow, publishDelete, recordExit, type TaskRow } from "./task-rows.ts";
 
 /** How long a shim may take to end when it is told to. */
 const SHUTDOWN_MS = 3000;
@@ -68,13 +69,14 @@ export async function buryTask(context: TaskContext, row: TaskRow, signal: Abort
   const killed = await deleteByBinary(context, paths, signal);
   const exit = exitOfRow(row) ?? killed ?? unknownExit(context, row);
   context.store.db.writeUnsynced((tx) => {
-    recordExit(context.store, tx, row, { ...exit, pid: Number(row.pid) });
+    recordExit(context.store, tx, row, { ...exit, pid: pidOfRow(row) });
     publishDelete(context.store, tx, row, exit);
     deleteTask(tx, row.namespace, row.id);
   });
   await context.shims.drop(paths);
   if (!context.shims.isShared(paths)) removeDeadSocket(paths.bundle);
   await removeBundle(paths);
+  await releaseRootfs(context, paths, signal);
   return exit;
 }
 
@@ -92,6 +94,7 @@ export async function undoCreate(context: TaskContext, paths: TaskPaths, signal:
   if (!shared) removeDeadSocket(paths.bundle);
   context.store.db.writeUnsynced((tx) => deleteTask(tx, paths.namespace, paths.id));
   await removeBundle(paths);
+  await releaseRootfs(context, paths, signal);
 }
 
 /** Has a living shim let go of its container, as far as it will: one that holds any refuses to end. */
@@ -159,7 +162,11 @@ function closesSoon(connection: ShimConnection): Promise<boolean> {
 }
 
 /** The exit that the shim's `delete` reports; undefined when it could not be run or did not say. */
-async function deleteByBinary(context: TaskContext, paths: TaskPaths, signal: AbortSignal): Promise<Exit | undefined> {
+export async function deleteByBinary(
+  context: TaskContext,
+  paths: TaskPaths,
+  signal: AbortSignal,
+): Promise<Exit | undefined> {
   const command = rememberedCommand(context, paths, signal);
   if (command === undefined || !bundleExists(paths)) return undefined;
   try {
@@ -176,5 +183,5 @@ async function deleteByBinary(context: TaskContext, paths: TaskPaths, signal: Ab
 }
 
 function unknownExit({ store }: TaskContext, row: TaskRow): Exit {
-  return { pid: Number(row.pid), exitStatus: UNKNOWN_EXIT, exitedAt: timestampOf(store.clock.now()) };
+  return { pid: pidOfRow(row), exitStatus: UNKNOWN_EXIT, exitedAt: timestampOf(store.clock.now()) };
 }

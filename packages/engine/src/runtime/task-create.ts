@@ -1,12 +1,16 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { ContainerdError, type mountTypes, type protobufAny } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
 import { bundleExists, makeBundle, writeShimAddress } from "./bundle.ts";
+import { joinSandbox, type TaskEndpoint } from "./sandbox-join.ts";
 import { startDirectly } from "./shim-direct.ts";
 import { startShim } from "./shim-start.ts";
 import { buryTask, isShimGone, undoCreate } from "./task-cleanup.ts";
 import { shimCall, shimCommand, type TaskContext } from "./task-context.ts";
 import { finishDelete } from "./task-delete.ts";
 import { runcRoot, type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
+import { activateRootfs } from "./task-rootfs.ts";
 import { findTask, insertTask, setTaskPid } from "./task-rows.ts";
 import { resolveRuntime, type TaskContainer, type TaskRuntime } from "./task-runtime.ts";
 
@@ -19,11 +23,20 @@ export interface CreateTask {
   readonly stdout: string;
   readonly stderr: string;
   readonly terminal: boolean;
-  /** Directory of a checkpoint to restore from; "" for none. */
-  readonly checkpoint: string;
+  readonly restore: Restore;
   readonly options: protobufAny.Any | undefined;
   readonly runtimePath: string;
+  /** Where the client has it made, if it says so. */
+  readonly endpoint?: TaskEndpoint;
 }
+
+/** What a task begins with. */
+export type Restore =
+  | { readonly kind: "none" }
+  /** CRIU's files, in a directory of the caller's. */
+  | { readonly kind: "directory"; readonly path: string }
+  /** CRIU's files, which `extract` puts into a directory of ours. */
+  | { readonly kind: "content"; extract(dir: string): Promise<void> };
 
 /** How long undoing a failed creation may take. */
 const UNDO_MS = 15_000;
@@ -51,9 +64,9 @@ export async function createTask(
   failpoint("task.bundle");
   store.db.writeUnsynced((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
   try {
-    const pid = await launch(context, paths, runtime, task, signal);
+    const pid = await launch(context, paths, { runtime, sandbox: container.sandbox ?? "" }, task, signal);
     failpoint("task.created");
-    store.db.writeUnsynced((tx) => setTaskPid(tx, task.namespace, task.id, pid));
+    store.db.writeUnsynced((tx) => setTaskPid(tx, task, pid));
     failpoint("task.recorded");
     return pid;
   } catch (error) {
@@ -69,28 +82,52 @@ export async function createTask(
 async function launch(
   context: TaskContext,
   paths: TaskPaths,
-  runtime: TaskRuntime,
+  { runtime, sandbox }: { readonly runtime: TaskRuntime; readonly sandbox: string },
   task: CreateTask,
   signal: AbortSignal,
 ): Promise<number> {
   const endpoint = await context.events();
+  const rootfs = await activateRootfs(context, paths, { rootfs: task.rootfs, shim: runtime.binary }, signal);
   const command = shimCommand(context, paths, runtime.binary, signal);
   failpoint("task.row");
-  const address = (runtime.direct && (await startDirectly(command))) || (await startShim(command, runtime.options));
+  const { endpoint: at = { address: "", version: 0 } } = task;
+  const address =
+    joinSandbox(context, paths, { sandbox, endpoint: at }) ??
+    ((runtime.direct && (await startDirectly(command))) || (await startShim(command, runtime.options)));
   failpoint("task.shim");
   writeShimAddress(paths.bundle, address);
   failpoint("task.address");
   const shim = await context.shims.connect(paths, signal);
-  const { id, stdin, stdout, stderr, terminal, checkpoint } = task;
+  const { id, stdin, stdout, stderr, terminal } = task;
+  const checkpoint = await dumpDirectory(paths, task.restore);
   const request = {
     ...{ id, stdin, stdout, stderr, terminal, checkpoint },
     bundle: paths.bundle,
-    rootfs: [...task.rootfs],
+    rootfs: rootfs.map((mount) => ({ ...mount, options: [...mount.options] })),
     options: runtime.options,
   };
   const event = { namespace: task.namespace, topic: "/tasks/create", id };
   const { pid } = await endpoint.expect(event, () => shim.task.create(request, shimCall(task.namespace, signal)));
   return pid;
+}
+
+/** Where the shim finds CRIU's files, which it reads when the task is started: they stay for as long as the task is there. */
+async function dumpDirectory({ work }: TaskPaths, restore: Restore): Promise<string> {
+  switch (restore.kind) {
+    case "none":
+      return "";
+    case "directory":
+      return restore.path;
+    case "content": {
+      const dir = join(work, "checkpoint");
+      mkdirSync(dir, { mode: 0o700 });
+      await restore.extract(dir);
+      failpoint("task.restored");
+      return dir;
+    }
+    default:
+      return restore satisfies never;
+  }
 }
 
 /** Makes sure that nothing of an earlier task of this id is left. */

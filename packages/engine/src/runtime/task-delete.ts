@@ -6,6 +6,7 @@ import { buryTask, isShimGone, shutDown, undoCreate } from "./task-cleanup.ts";
 import { shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
 import { exitOf, isNewExit, recordState } from "./task-exit.ts";
 import { type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
+import { releaseRootfs } from "./task-rootfs.ts";
 import {
   deleteTask,
   type Exit,
@@ -95,6 +96,7 @@ async function deleteLiving(
   });
   failpoint("task.unrecorded");
   await removeBundle(paths);
+  await releaseRootfs(context, paths, signal);
   failpoint("task.removed");
   if (exit === undefined) throw error;
   return exit;

@@ -80,22 +80,6 @@ describe.if(canRunContainers())("tasks with streams, mounts and company", () => 
     }
   });
 
-  test("a checkpoint without a directory, and one from the content store, are not implemented", async () => {
-    await using tasks = openTestTasks();
-    tasks.addContainer("cp", ["true"]);
-    const checkpoint = {
-      mediaType: "application/vnd.containerd.container.criu.checkpoint.criu.tar",
-      digest: `sha256:${"0".repeat(64)}`,
-    };
-    const { client } = tasks;
-    await expect(client.create({ containerId: "cp", checkpoint }, inNamespace)).rejects.toMatchObject({
-      code: "unimplemented",
-    });
-    await expect(client.checkpoint({ containerId: "cp" }, inNamespace)).rejects.toMatchObject({
-      code: "unimplemented",
-    });
-  });
-
   test("R2, R5: sockets and bundles are open to their owner alone, whatever the umask", async () => {
     const umask = process.umask(0);
     try {

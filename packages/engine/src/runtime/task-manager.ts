@@ -1,7 +1,11 @@
-import { ContainerdError, hasCode, taskTypes, type taskV2 } from "@ctr/api";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ContainerdError, hasCode, type protobufAny, taskTypes, type taskV2 } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
 import type { Store } from "../store/store.ts";
+import type { Dump } from "./checkpoint-content.ts";
 import { type EventsEndpoint, openEventsEndpoint } from "./events-endpoint.ts";
+import { SandboxManager } from "./sandbox-manager.ts";
 import { defaultLibexec, shimSearchPath } from "./shim-binary.ts";
 import { type ShimConnection, ShimGoneError, type TaskClient } from "./shim-connection.ts";
 import { Shims } from "./shims.ts";
@@ -12,7 +16,17 @@ import { deleteTaskAndShim, finishDelete } from "./task-delete.ts";
 import { exitOf, findExit, isNewExit, recordState } from "./task-exit.ts";
 import { taskLock, taskPaths } from "./task-paths.ts";
 import { removeDebris } from "./task-reconcile.ts";
-import { type Exit, findTask, listTasks, publishExit, recordExit, type TaskRow } from "./task-rows.ts";
+import {
+  type Exit,
+  findTask,
+  listTasks,
+  pidOfRow,
+  publishExit,
+  recordExit,
+  setBornPid,
+  type TaskRow,
+  UNBORN,
+} from "./task-rows.ts";
 
 export interface TaskManagerOptions {
   readonly store: Store;
@@ -50,6 +64,11 @@ export class TaskManager implements AsyncDisposable {
     this.#context = { store, containers, shims, searchPath: shimSearchPath(libexec), events };
   }
 
+  /** The sandboxes of the same store, over the same connections. */
+  get sandboxes(): SandboxManager {
+    return new SandboxManager(this.#context);
+  }
+
   /** Takes what shims tell into the journal, now or as soon as no other process does. Every call that changes a task begins with it. */
   serveEvents(): Promise<EventsEndpoint> {
     this.#endpoint ??= openEventsEndpoint(this.#context.store, { signal: this.#closing.signal });
@@ -68,6 +87,9 @@ export class TaskManager implements AsyncDisposable {
       task.start({ id: key.id, execId: key.execId ?? "" }, options),
     );
     failpoint("task.started");
+    const { store } = this.#context;
+    const born = !key.execId && store.db.read((tx) => findTask(tx, key.namespace, key.id))?.pid === UNBORN;
+    if (born) store.db.writeUnsynced((tx) => setBornPid(tx, key, started.pid));
     return started.pid;
   }
 
@@ -88,6 +110,26 @@ export class TaskManager implements AsyncDisposable {
   async tell<T>(key: ProcessKey, topic: string, options: Cancel, call: ShimCall<T>): Promise<T> {
     const endpoint = await this.serveEvents();
     return await endpoint.expect({ ...key, topic }, () => this.call(key, options, call));
+  }
+
+  /** Has a task dumped into a directory of its own, which is gone once `use` is done with it. */
+  async dump<T>(
+    key: ProcessKey,
+    options: Cancel & { readonly options: protobufAny.Any | undefined },
+    use: (dump: Dump) => Promise<T>,
+  ): Promise<T> {
+    const { spec } = this.#container(key.namespace, key.id);
+    const { id } = this.#row(key);
+    const dir = join(taskPaths(this.#context.store, key.namespace, id).work, `dump-${crypto.randomUUID()}`);
+    // Beside what CRIU works with; what a killed process leaves goes with the task.
+    mkdirSync(dir, { mode: 0o700 });
+    try {
+      await this.call(key, options, (task, call) => task.checkpoint({ id, path: dir, options: options.options }, call));
+      failpoint("task.dumped");
+      return await use({ id, dir, spec });
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
   }
 
   /** The state of a process. A shim that fails in an unforeseen way leaves it at status UNKNOWN, as in containerd. */
@@ -242,7 +284,9 @@ export class TaskManager implements AsyncDisposable {
     }
     try {
       const answer = await shim.task.wait({ id: row.id, execId }, shimCall(row.namespace, signal));
-      const pid = execId === "" ? Number(row.pid) : await execPid(shim.task, row, execId, signal);
+      // Read again: one that is restored has its pid only since it was started.
+      const now = store.db.read((tx) => findTask(tx, row.namespace, row.id)) ?? row;
+      const pid = execId === "" ? pidOfRow(now) : await execPid(shim.task, row, execId, signal);
       const exit = exitOf({ ...answer, pid });
       await (await this.serveEvents()).told(row);
       if (execId === "") store.db.writeUnsynced((tx) => recordExit(store, tx, row, exit));

@@ -9,10 +9,18 @@ export interface TaskRow {
   readonly namespace: string;
   readonly id: string;
   readonly bundle: string;
-  /** 0 until the shim has created the container. */
+  /** 0 until the shim has created the container; `UNBORN` from then on where its process comes only with the start. */
   readonly pid: bigint;
   readonly exit_status: bigint | null;
   readonly exited_at: bigint | null;
+}
+
+/** The pid of a task that is restored: there is a container, and no process before it is started. */
+export const UNBORN = -1n;
+
+/** The pid of a task's first process; 0 where there is none yet. */
+export function pidOfRow({ pid }: Pick<TaskRow, "pid">): number {
+  return pid === UNBORN ? 0 : Number(pid);
 }
 
 /** How a process ended. */
@@ -41,8 +49,16 @@ export function insertTask(tx: WriteTx, row: { namespace: string; id: string; bu
   tx.run(sql, row.namespace, row.id, row.bundle, row.now);
 }
 
-export function setTaskPid(tx: WriteTx, namespace: string, id: string, pid: number): void {
-  tx.run("UPDATE tasks SET pid = ? WHERE namespace = ? AND id = ? AND exec_id = ''", pid, namespace, id);
+/** What the shim said when it had created the container. */
+export function setTaskPid(tx: WriteTx, { namespace, id }: TaskKey, pid: number): void {
+  const known = pid === 0 ? UNBORN : pid;
+  tx.run("UPDATE tasks SET pid = ? WHERE namespace = ? AND id = ? AND exec_id = ''", known, namespace, id);
+}
+
+/** What it said when it had started a task that was restored. */
+export function setBornPid(tx: WriteTx, { namespace, id }: TaskKey, pid: number): void {
+  const sql = "UPDATE tasks SET pid = ? WHERE namespace = ? AND id = ? AND exec_id = '' AND pid = ?";
+  tx.run(sql, pid, namespace, id, UNBORN);
 }
 
 export function deleteTask(tx: WriteTx, namespace: string, id: string): void {
@@ -54,7 +70,7 @@ export function exitOfRow(row: TaskRow): Exit | undefined {
   if (row.exit_status === null || row.exited_at === null) return undefined;
   const nanos = row.exited_at;
   const exitedAt = { seconds: nanos / 1_000_000_000n, nanos: Number(nanos % 1_000_000_000n) };
-  return { pid: Number(row.pid), exitStatus: Number(row.exit_status), exitedAt };
+  return { pid: pidOfRow(row), exitStatus: Number(row.exit_status), exitedAt };
 }
 
 /** Remembers how a task ended and tells of it, once, whoever noticed. */
@@ -63,8 +79,8 @@ export function recordExit(store: Store, tx: WriteTx, task: TaskKey, exit: Exit)
   // Deleted before it was started: its "end" is Go's zero time, and is told by nobody.
   if (exit.exitedAt.seconds <= 0n) return;
   const sql = `UPDATE tasks SET exit_status = ?, exited_at = ?, exit_published = 1
-    WHERE namespace = ? AND id = ? AND exec_id = '' AND exit_published = 0 AND pid = ?`;
-  tx.run(sql, exit.exitStatus, nanosOf(exit.exitedAt), namespace, id, exit.pid);
+    WHERE namespace = ? AND id = ? AND exec_id = '' AND exit_published = 0 AND pid IN (?, ?)`;
+  tx.run(sql, exit.exitStatus, nanosOf(exit.exitedAt), namespace, id, exit.pid, UNBORN);
   publishExit(store, tx, task, id, exit);
 }
 

@@ -7,6 +7,8 @@ export interface TaskContainer {
   readonly runtime: string;
   readonly runtimeOptions: protobufAny.Any | undefined;
   readonly spec: protobufAny.Any | undefined;
+  /** Id of the sandbox whose shim its task uses; "" without one. */
+  readonly sandbox?: string;
 }
 
 /** The shim of a task and its options. */

@@ -3,6 +3,7 @@ import type { introspectionV1 } from "@ctr/api";
 import { hostPlatform } from "@ctr/oci";
 import type { DeepPartial } from "@ctr/rpc";
 import { snapshotDrivers } from "../snapshots/drivers.ts";
+import { proxyConfigs } from "../snapshots/proxy-config.ts";
 import type { Store } from "../store/store.ts";
 
 export type Plugin = DeepPartial<introspectionV1.Plugin> & { readonly type: string; readonly id: string };
@@ -19,7 +20,10 @@ const plain: readonly (readonly [type: string, id: string, ...requires: readonly
   ["lease.v1", "manager", "metadata.v1"],
   ["streaming.v1", "manager", "metadata.v1"],
   ["transfer.v1", "local", "lease.v1", "metadata.v1", "differ.v1"],
+  ["mount-handler.v1", "loop"],
+  ["mount-manager.v1", "bolt", "mount-handler.v1"],
   ["sandbox.store.v1", "local", "metadata.v1"],
+  ["sandbox.controller.v1", "shim", "runtime.v2", "event.v1", "sandbox.store.v1"],
   ["service.v1", "containers-service", "metadata.v1"],
   ["service.v1", "content-service", "metadata.v1"],
   ["service.v1", "diff-service", "differ.v1"],
@@ -36,7 +40,9 @@ const plain: readonly (readonly [type: string, id: string, ...requires: readonly
   ["grpc.v1", "images", "service.v1"],
   ["grpc.v1", "introspection", "service.v1"],
   ["grpc.v1", "leases", "lease.v1"],
+  ["grpc.v1", "mounts", "mount-manager.v1"],
   ["grpc.v1", "namespaces", "service.v1"],
+  ["grpc.v1", "sandbox-controllers", "sandbox.controller.v1", "event.v1"],
   ["grpc.v1", "sandboxes", "sandbox.store.v1"],
   ["grpc.v1", "snapshots", "service.v1"],
   ["grpc.v1", "streaming", "streaming.v1"],
@@ -57,9 +63,16 @@ export function listPlugins(store: Store): readonly Plugin[] {
     exports: { root: join(dir, "..") },
     capabilities: [...capabilities],
   }));
+  const proxies = proxyConfigs(store).map(({ name, address, exports, capabilities }) => ({
+    ...plugin("snapshotter.v1", name),
+    platforms,
+    exports: { ...exports, address },
+    capabilities: [...capabilities],
+  }));
   return [
     { ...plugin("content.v1", "content"), exports: { root: join(store.root, "io.containerd.content.v1.content") } },
     ...snapshotters,
+    ...proxies,
     { ...plugin("runtime.v2", "task", "metadata.v1", "event.v1"), platforms },
     // Clients that offer policies ask for these first; the monitor runs in `ctr serve`.
     { ...plugin("monitor.container.v1", "restart", "event.v1", "service.v1"), capabilities: [...RESTART_POLICIES] },

@@ -1,35 +1,28 @@
-import { ContainerdError, decodeAnyAs, type descriptorTypes, type protobufAny } from "@ctr/api";
+import { decodeAnyAs, type descriptorTypes, type protobufAny } from "@ctr/api";
+import { type Descriptor, parseDigest } from "@ctr/oci";
+import type { Restore } from "../runtime/task-create.ts";
 
 /** Says of a checkpoint descriptor that it was restored to a directory, which this label names. */
 const RESTORE_PATH = "RestoreFromPath";
 
-/**
- * The directory to restore a task from; "" for a task that starts afresh. `unimplemented` for a checkpoint that is in
- * the content store: CRIU's files have to be in a directory.
- */
-export function restorePath(checkpoint: descriptorTypes.Descriptor | undefined): string {
-  if (checkpoint === undefined || isEmpty(checkpoint)) return "";
+/** What a task is restored from; `extract` puts a dump from the content store into a directory. */
+export function restoreOf(
+  checkpoint: descriptorTypes.Descriptor | undefined,
+  extract: (dump: Descriptor, dir: string) => Promise<void>,
+): Restore {
+  if (checkpoint === undefined || isEmpty(checkpoint)) return { kind: "none" };
   const path = checkpoint.annotations[RESTORE_PATH];
-  if (path) return path;
-  throw new ContainerdError({
-    code: "unimplemented",
-    what: "cannot restore a checkpoint from the content store",
-    where: { digest: checkpoint.digest },
-    fix: "restore it from a directory of CRIU's files",
-  });
+  if (path) return { kind: "directory", path };
+  const { mediaType, size } = checkpoint;
+  const dump = { mediaType, size, digest: parseDigest(checkpoint.digest) };
+  return { kind: "content", extract: (dir) => extract(dump, dir) };
 }
 
 function isEmpty({ digest, mediaType, annotations }: descriptorTypes.Descriptor): boolean {
   return digest === "" && mediaType === "" && Object.keys(annotations).length === 0;
 }
 
-/** Where a checkpoint is to be written, by its options; `unimplemented` when they name no directory. */
+/** Where a checkpoint is to be written, by its options; "" where it is to be stored. */
 export function checkpointPath(options: protobufAny.Any | undefined): string {
-  const path = decodeAnyAs(options, "containerd.runc.v1.CheckpointOptions")?.imagePath ?? "";
-  if (path !== "") return path;
-  throw new ContainerdError({
-    code: "unimplemented",
-    what: "cannot write a checkpoint to the content store",
-    fix: "name a directory with --image-path",
-  });
+  return decodeAnyAs(options, "containerd.runc.v1.CheckpointOptions")?.imagePath ?? "";
 }

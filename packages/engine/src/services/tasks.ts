@@ -3,8 +3,9 @@ import type { CallContext, ServiceImpl } from "@ctr/rpc";
 import { parseFilters, textField } from "../metadata/filters.ts";
 import type { ProcessKey, TaskManager } from "../runtime/task-manager.ts";
 import { checkIdentifier, scopeOf } from "../scope.ts";
-import { type Clock, timestampOf } from "../store/clock.ts";
-import { checkpointPath, restorePath } from "./task-checkpoint.ts";
+import { timestampOf } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
+import { checkpointPath, restoreOf } from "./task-checkpoint.ts";
 
 interface ProcessRequest {
   readonly containerId: string;
@@ -12,13 +13,18 @@ interface ProcessRequest {
 }
 
 /** containerd.services.tasks.v1.Tasks over the shims of a store. */
-export function tasksService(tasks: TaskManager, clock: Clock): ServiceImpl<typeof tasksV1.TasksDefinition> {
+export function tasksService(tasks: TaskManager, store: Store): ServiceImpl<typeof tasksV1.TasksDefinition> {
   return {
     async create(req, context) {
-      const { namespace } = scopeOf(context);
+      const scope = scopeOf(context);
+      const { namespace } = scope;
       const { containerId, rootfs, stdin, stdout, stderr, terminal, options, runtimePath } = req;
-      const checkpoint = restorePath(req.checkpoint);
-      const task = { rootfs, stdin, stdout, stderr, terminal, options, runtimePath, checkpoint };
+      const restore = restoreOf(req.checkpoint, async (dump, dir) => {
+        const { extractDump } = await import("../runtime/checkpoint-content.ts");
+        await extractDump({ store, scope }, dump, { dir, signal: context.signal });
+      });
+      const endpoint = { address: req.taskApiAddress, version: req.taskApiVersion };
+      const task = { rootfs, stdin, stdout, stderr, terminal, options, runtimePath, restore, endpoint };
       const pid = await tasks.create({ namespace, id: containerId, ...task }, context);
       return { containerId, pid };
     },
@@ -86,8 +92,15 @@ export function tasksService(tasks: TaskManager, clock: Clock): ServiceImpl<type
     async checkpoint({ containerId: id, options }, context) {
       const path = checkpointPath(options);
       const key = keyOf({ containerId: id }, context);
-      await tasks.call(key, context, (task, call) => task.checkpoint({ id, path, options }, call));
-      return { descriptors: [] };
+      if (path !== "") {
+        await tasks.call(key, context, (task, call) => task.checkpoint({ id, path, options }, call));
+        return { descriptors: [] };
+      }
+      const { signal } = context;
+      const { storeDump } = await import("../runtime/checkpoint-content.ts");
+      const place = { store, scope: scopeOf(context) };
+      const stored = await tasks.dump(key, { signal, options }, (dump) => storeDump(place, dump, { signal }));
+      return { descriptors: [...stored] };
     },
 
     async update({ containerId: id, resources, annotations }, context) {
@@ -103,7 +116,7 @@ export function tasksService(tasks: TaskManager, clock: Clock): ServiceImpl<type
       const ids = tasks.ids(namespace).filter((id) => matches(field(id)));
       const metrics = ids.map(async (id) => {
         const { stats } = await tasks.call({ namespace, id }, context, (task, call) => task.stats({ id }, call));
-        return { timestamp: timestampOf(clock.now()), id, data: stats };
+        return { timestamp: timestampOf(store.clock.now()), id, data: stats };
       });
       // As in containerd, a task that has no figures, because it has ended say, is left out.
       const settled = await Promise.allSettled(metrics);

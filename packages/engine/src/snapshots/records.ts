@@ -52,7 +52,7 @@ export function getSnapshot(tx: ReadTx, space: SnapshotSpace, key: string): Snap
 }
 
 /** All of a space, by key. Parents are not followed. */
-export function listSnapshots(tx: ReadTx, space: SnapshotSpace): readonly SnapshotInfo[] {
+export function listSnapshots(tx: ReadTx, space: SnapshotSpace): readonly SnapshotRecord[] {
   const sql = `${SELECT} WHERE s.namespace = ? AND s.snapshotter = ? ORDER BY s.key`;
   return tx.all<Row>(sql, space.namespace, space.snapshotter).map((row) => recordOf(row, []));
 }

@@ -1,8 +1,7 @@
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerdError } from "@ctr/api";
-import type { Cancel, Labels, Mount, SnapshotInfo, SnapshotOptions, Snapshotter, SnapshotUsage } from "@ctr/oci";
-import { SNAPSHOT_REF_LABEL } from "@ctr/oci";
+import type { Cancel, Labels, Mount, SnapshotInfo, SnapshotOptions, SnapshotUsage } from "@ctr/oci";
 import { syncFilesystem } from "@ctr/sys";
 import { failpoint } from "../failpoint.ts";
 import { markDirty } from "../metadata/dirty.ts";
@@ -28,11 +27,13 @@ import {
   type SnapshotSpace,
   setSnapshotLabels,
 } from "./records.ts";
+import { checkMountable, checkSnapshotKey, collectForKey, getActive, refuseTarget, snapshotExists } from "./rules.ts";
+import type { StoreSnapshotter } from "./store-snapshotter.ts";
 import { sweepSnapshots } from "./sweep.ts";
 import { treeUsage } from "./usage.ts";
 
 /** One snapshotter of one namespace. */
-export class EngineSnapshotter implements Snapshotter {
+export class EngineSnapshotter implements StoreSnapshotter {
   readonly name: string;
   readonly #store: Store;
   readonly #scope: Scope;
@@ -81,8 +82,8 @@ export class EngineSnapshotter implements Snapshotter {
 
   async mounts(key: string): Promise<readonly Mount[]> {
     const record = this.#get(key);
-    if (record.kind !== "committed") return this.#driver.mounts(record);
-    throw new ContainerdError({ code: "failed_precondition", what: `snapshot ${key} is committed and has no mounts` });
+    checkMountable(record);
+    return this.#driver.mounts(record);
   }
 
   async prepare(key: string, parent: string, options: SnapshotOptions): Promise<readonly Mount[]> {
@@ -95,15 +96,15 @@ export class EngineSnapshotter implements Snapshotter {
 
   /** C2: what the snapshot holds is on disk before anything may stand on it. `parent` gives one to a base. */
   async commit(name: string, key: string, options: SnapshotOptions & { readonly parent?: string }): Promise<void> {
-    if (name === "") throw new ContainerdError({ code: "invalid_argument", what: "snapshot name must not be empty" });
-    const record = this.#active(key);
+    checkSnapshotKey(name, "name");
+    const record = this.#store.db.read((tx) => getActive(tx, this.#space, key));
     const tree = this.#driver.ownTree(record);
     const usage = tree === undefined ? { size: 0n, inodes: 0n } : await treeUsage(tree, options.signal);
     if (tree !== undefined) syncFilesystem(tree);
     failpoint("snapshot.synced");
     this.#store.db.write((tx) => {
-      if (findSnapshot(tx, this.#space, name) !== undefined) throw exists(name);
-      const now = this.#active(key);
+      if (findSnapshot(tx, this.#space, name) !== undefined) throw snapshotExists(name);
+      const now = getActive(tx, this.#space, key);
       const rebased = now.parents[0] ?? getParent(tx, this.#space, options.parent ?? "")?.id;
       const made = { name, parent: rebased, labels: options.labels ?? {}, ...usage, now: this.#store.clock.now() };
       commitSnapshot(tx, now.id, made);
@@ -146,31 +147,25 @@ export class EngineSnapshotter implements Snapshotter {
     return this.#store.db.read((tx) => getSnapshot(tx, this.#space, key));
   }
 
-  #active(key: string): SnapshotRecord {
-    const record = this.#get(key);
-    if (record.kind === "active") return record;
-    throw new ContainerdError({ code: "failed_precondition", what: `snapshot ${key} is not active` });
-  }
-
   async #create(
     kind: "active" | "view",
     key: string,
     parentName: string,
     options: SnapshotOptions,
   ): Promise<readonly Mount[]> {
-    if (key === "") throw new ContainerdError({ code: "invalid_argument", what: "snapshot key must not be empty" });
+    checkSnapshotKey(key, "key");
     const labels = options.labels ?? {};
-    this.#refuseTarget(labels);
-    await this.#collectFor(key, options.signal);
+    refuseTarget(this.#store, this.#scope, this.#space, labels);
+    await collectForKey(this.#store, this.#space, key, options);
     const parent = this.#store.db.read((tx) => {
-      if (findSnapshot(tx, this.#space, key) !== undefined) throw exists(key);
+      if (findSnapshot(tx, this.#space, key) !== undefined) throw snapshotExists(key);
       return getParent(tx, this.#space, parentName);
     });
     const parents = parent === undefined ? [] : [parent.id, ...parent.parents];
     const owner = mappedOwner(labels);
     const wanted: NewSnapshot = { kind, parents, ...(owner === undefined ? {} : { owner }) };
     const id = await this.#place(wanted, options, (tx) => {
-      if (findSnapshot(tx, this.#space, key) !== undefined) throw exists(key);
+      if (findSnapshot(tx, this.#space, key) !== undefined) throw snapshotExists(key);
       // Looked up again: it may have been removed since.
       const standing = getParent(tx, this.#space, parentName);
       ensureNamespace(tx, this.#space.namespace);
@@ -182,13 +177,6 @@ export class EngineSnapshotter implements Snapshotter {
       return inserted;
     });
     return this.#driver.mounts({ id, kind, parents });
-  }
-
-  /** A key that only the lease of a command that was killed keeps is free again once that is collected. */
-  async #collectFor(key: string, signal: AbortSignal): Promise<void> {
-    if (this.#store.db.read((tx) => findSnapshot(tx, this.#space, key)) === undefined) return;
-    const { collectIfDirty } = await import("../gc/collect.ts");
-    await collectIfDirty(this.#store, { signal });
   }
 
   /** Makes the directory under a temporary name, and gives it the id's in the transaction that makes the row. */
@@ -219,21 +207,6 @@ export class EngineSnapshotter implements Snapshotter {
       throw error;
     }
   }
-
-  /** A client that wants a committed name to come of it is told when that is there already; a lease then keeps it. */
-  #refuseTarget(labels: Labels): void {
-    const target = labels[SNAPSHOT_REF_LABEL];
-    if (target === undefined) return;
-    const found = this.#store.db.read((tx) => findSnapshot(tx, this.#space, target));
-    if (found?.kind !== "committed") return;
-    const { lease } = this.#scope;
-    if (lease !== undefined) this.#store.db.write((tx) => addToLease(tx, this.#scope, this.#resource, target));
-    throw new ContainerdError({ code: "already_exists", what: `target snapshot ${JSON.stringify(target)}` });
-  }
-}
-
-function exists(key: string): ContainerdError {
-  return new ContainerdError({ code: "already_exists", what: `snapshot ${JSON.stringify(key)}` });
 }
 
 function syncDirectory(dir: string): void {

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Database } from "./database.ts";
-import { SCHEMA_VERSION } from "./schema.ts";
+import { migrations, SCHEMA_VERSION } from "./schema.ts";
 
 const dirs: string[] = [];
 
@@ -50,6 +50,19 @@ test("Database makes its tables in an empty file, once", () => {
   expect(namesIn(db)).toEqual(["a"]);
   const version = new Sqlite(path).query("PRAGMA user_version").get();
   expect(version).toEqual({ user_version: SCHEMA_VERSION });
+});
+
+test("Database brings a file of the first version up to date and keeps its rows", () => {
+  const path = join(newDir(), "meta.db");
+  const old = new Sqlite(path);
+  old.run(migrations[0] ?? "");
+  old.run("PRAGMA user_version = 1");
+  old.run("INSERT INTO namespaces (name) VALUES ('a')");
+  old.close();
+  using db = new Database(path);
+  expect(namesIn(db)).toEqual(["a"]);
+  expect(db.read((tx) => tx.all("SELECT * FROM proxied_snapshots"))).toEqual([]);
+  expect(new Sqlite(path).query("PRAGMA user_version").get()).toEqual({ user_version: SCHEMA_VERSION });
 });
 
 test("Database is made by one of many processes that open it at once, and loses no write of any", async () => {

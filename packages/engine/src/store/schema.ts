@@ -10,8 +10,10 @@
  *       blobs                   (namespace, digest): the bytes are shared, the record is not
  *       ingests                 (namespace, ref): id names the directory
  *       snapshots               (namespace, snapshotter, key): id names the directory, parent is a row of this table
+ *         proxied_snapshots     (namespace, snapshotter, backend): its name in another daemon; outlives its snapshot
  *       leases                  (namespace, id)
  *         lease_resources       (namespace, lease, type, id)
+ *       activations             (namespace, name): mounts that stand under <state>/mounts/<id>
  *     events                    (seq): the journal
  *
  * Times are nanoseconds since 1970; labels and annotations are JSON objects of text; an Any is the bytes of a
@@ -104,8 +106,32 @@ CREATE TABLE events (
 ) STRICT;
 `;
 
+/** Rowids tell which of two came first: a child is always younger than its parent. */
+const PROXIED_SNAPSHOTS = `
+CREATE TABLE proxied_snapshots (
+  namespace TEXT NOT NULL, snapshotter TEXT NOT NULL, backend TEXT NOT NULL,
+  snapshot INTEGER REFERENCES snapshots (id) ON DELETE SET NULL,
+  state TEXT NOT NULL CHECK (state IN ('making', 'made', 'committing', 'removing')),
+  owner TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (namespace, snapshotter, backend)
+) STRICT;
+CREATE INDEX proxied_by_snapshot ON proxied_snapshots (snapshot);
+CREATE INDEX proxied_by_backend ON proxied_snapshots (snapshotter, backend);
+`;
+
+const ACTIVATIONS = `
+CREATE TABLE activations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  namespace TEXT NOT NULL, name TEXT NOT NULL,
+  labels TEXT NOT NULL DEFAULT '{}', lease TEXT NOT NULL DEFAULT '',
+  active TEXT NOT NULL DEFAULT '[]', system TEXT NOT NULL DEFAULT '[]',
+  state TEXT NOT NULL CHECK (state IN ('making', 'ready')), owner TEXT NOT NULL DEFAULT '', created_at INTEGER NOT NULL,
+  UNIQUE (namespace, name)
+) STRICT;
+`;
+
 /** What brings a database from version n to n + 1, by n. Only ever appended to. */
-export const migrations: readonly string[] = [FIRST_SCHEMA];
+export const migrations: readonly string[] = [FIRST_SCHEMA, PROXIED_SNAPSHOTS, ACTIVATIONS];
 
 /** The version this program writes; it reads and writes no other. */
 export const SCHEMA_VERSION = migrations.length;

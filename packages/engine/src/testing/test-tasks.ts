@@ -87,7 +87,7 @@ interface EngineOptions {
 export function openEngineAt(dir: string, { containers = new Map(), ...options }: EngineOptions = {}): TestEngine {
   const store = openStore(join(dir, "root"), { stateParent: join(dir, "run") });
   const manager = new TaskManager({ store, containers: (_tx, _namespace, id) => containers.get(id), ...options });
-  const services = [registerService(tasksV1.TasksDefinition, tasksService(manager, store.clock))];
+  const services = [registerService(tasksV1.TasksDefinition, tasksService(manager, store))];
   const channel = openInProcessChannel({ services, toStatus, errorFrom: errorFromStatus });
   return {
     ...{ store, dir, manager, containers },

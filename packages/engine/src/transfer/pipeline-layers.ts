@@ -35,8 +35,14 @@ import { Flusher } from "./pipeline-flusher.ts";
 export interface LayersTarget extends UnpackTarget {
   readonly content: EngineContent;
   readonly differ: EngineDiffer;
-  readonly places: SnapshotPlaces;
+  /** Where the directories of the snapshots are, unless another daemon has them. */
+  readonly places: SnapshotPlaces | undefined;
   readonly arrivals: Arrivals;
+}
+
+/** A snapshotter that keeps each layer in a directory of its own. */
+export interface ApartTarget extends LayersTarget {
+  readonly places: SnapshotPlaces;
 }
 
 /** A layer, the snapshot it is filled into, and how far that is. */
@@ -57,7 +63,7 @@ interface Filled {
  * one below it; they are committed in order. A failure leaves none of the snapshots that were not committed.
  */
 export async function unpackApart(
-  target: LayersTarget,
+  target: ApartTarget,
   layers: readonly ImageLayer[],
   options: UnpackOptions,
 ): Promise<void> {
@@ -137,7 +143,7 @@ async function fill(
   return { implied: applied.implied, usage: applied.usage ?? { size: 0n, inodes: 0n } };
 }
 
-async function commitInOrder(target: LayersTarget, works: readonly LayerWork[], options: UnpackOptions): Promise<void> {
+async function commitInOrder(target: ApartTarget, works: readonly LayerWork[], options: UnpackOptions): Promise<void> {
   const ready = new Map<LayerWork, Filled | undefined>();
   for (const work of works) {
     // A failure is told by the one who waits for this layer.
@@ -162,7 +168,7 @@ async function commitInOrder(target: LayersTarget, works: readonly LayerWork[], 
 type FilledWork = Pick<LayerWork, "layer" | "open"> & Filled;
 
 /** C2: what the layers hold is on disk before they are committed. */
-async function commitBatch(target: LayersTarget, batch: readonly FilledWork[], options: UnpackOptions): Promise<void> {
+async function commitBatch(target: ApartTarget, batch: readonly FilledWork[], options: UnpackOptions): Promise<void> {
   const [first] = batch;
   if (first === undefined) return;
   const { places, differ } = target;

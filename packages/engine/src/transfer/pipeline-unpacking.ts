@@ -81,9 +81,11 @@ export class EarlyUnpacking {
 
   #unpack(layers: readonly ImageLayer[]): Promise<void> {
     const { snapshotLabels = {} } = this.#options;
-    const apart =
-      this.#target.places.driver.name === "overlayfs" && isPrivileged() && mappedOwner(snapshotLabels) === undefined;
-    return (apart ? unpackApart : unpackInOrder)(this.#target, layers, this.#options);
+    const { places } = this.#target;
+    const apart = places?.driver.name === "overlayfs" && isPrivileged() && mappedOwner(snapshotLabels) === undefined;
+    return apart
+      ? unpackApart({ ...this.#target, places }, layers, this.#options)
+      : unpackInOrder(this.#target, layers, this.#options);
   }
 }
 

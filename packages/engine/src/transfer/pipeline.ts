@@ -16,8 +16,8 @@ import { type FetchImageOptions, fetchImage, type Resolved, type Resolver } from
 import { EngineContent } from "../content/store.ts";
 import { openDiffer } from "../diff/differ.ts";
 import type { Scope } from "../scope.ts";
-import { snapshotDriver } from "../snapshots/drivers.ts";
-import { EngineSnapshotter } from "../snapshots/store.ts";
+import { findDriver } from "../snapshots/drivers.ts";
+import { openSnapshotter } from "../snapshots/snapshotters.ts";
 import type { Store } from "../store/store.ts";
 import { Arrivals } from "./pipeline-arrivals.ts";
 import { watchContent } from "./pipeline-content.ts";
@@ -68,7 +68,7 @@ export async function pullThroughPipeline(target: PipelineTarget, options: Pipel
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
   using arrivals = new Arrivals();
-  const jobs = unpacks.map((unpack) => openJob({ ...target, content, arrivals }, unpack, signal));
+  const jobs = await Promise.all(unpacks.map((unpack) => openJob({ ...target, content, arrivals }, unpack, signal)));
   const fetchOptions: FetchImageOptions = {
     ...fetching,
     signal,
@@ -107,7 +107,7 @@ export async function unpackStored(
   const failure = new AbortController();
   using arrivals = new Arrivals();
   arrivals.finish();
-  const job = openJob({ ...from, content, arrivals }, unpack, AbortSignal.any([signal, failure.signal]));
+  const job = await openJob({ ...from, content, arrivals }, unpack, AbortSignal.any([signal, failure.signal]));
   try {
     const tell = async (document: Descriptor) => {
       const children = await readChildren(content, document, { signal });
@@ -133,17 +133,18 @@ interface Job {
   readonly options: UnpackOptions;
 }
 
-function openJob(
+async function openJob(
   from: Pick<PipelineTarget, "store" | "scope"> & { readonly content: EngineContent; readonly arrivals: Arrivals },
   unpack: PipelineUnpack,
   signal: AbortSignal,
-): Job {
+): Promise<Job> {
   const { store, scope, content, arrivals } = from;
   const { snapshotter: name, ...rest } = unpack;
-  const driver = snapshotDriver(store, name);
+  const driver = findDriver(store, name);
   const differ = openDiffer({ content, pathOf: (digest) => content.pathOf(digest) });
-  const snapshotter = new EngineSnapshotter(store, scope, driver);
-  const target = { content, differ, snapshotter, arrivals, places: { store, scope, driver } };
+  const snapshotter = await openSnapshotter(store, scope, name);
+  const places = driver === undefined ? undefined : { store, scope, driver };
+  const target = { content, differ, snapshotter, arrivals, places };
   const options = { ...rest, signal };
   return { early: new EarlyUnpacking(target, options), target, options };
 }

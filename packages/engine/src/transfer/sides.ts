@@ -9,7 +9,8 @@ import {
   type PlatformMatcher,
 } from "@ctr/oci";
 import { defaultHostsDirs, type HostSource, openHostSource, openResolver, type Resolver } from "@ctr/registry";
-import { snapshotDriver, snapshotDrivers } from "../snapshots/drivers.ts";
+import { snapshotDrivers } from "../snapshots/drivers.ts";
+import { checkSnapshotter } from "../snapshots/snapshotters.ts";
 import type { TransferContext } from "./context.ts";
 import { streamCredentials } from "./credentials.ts";
 import { streamHttpTrace } from "./http-log.ts";
@@ -42,7 +43,8 @@ export function unpacksOf({ store }: TransferContext, { unpacks }: StoreImages):
     const own = platform === undefined ? hostPlatform() : platformFromWire(platform);
     if (own.os !== hostPlatform().os) return [];
     const name = snapshotter || (snapshotDrivers(store)[0]?.name ?? "");
-    return [{ snapshotter: snapshotDriver(store, name).name, matcher: onlyPlatform(own) }];
+    checkSnapshotter(store, name);
+    return [{ snapshotter: name, matcher: onlyPlatform(own) }];
   });
   if (unpacks.length === 0 || wanted.length > 0) return wanted;
   throw new ContainerdError({ code: "invalid_argument", what: "no unpack platforms defined" });

@@ -1,7 +1,7 @@
 import { hasCode } from "@ctr/api";
 import { type Client, randomId } from "@ctr/client";
 import { type Mount, onlyPlatform, parsePlatform } from "@ctr/oci";
-import { mountAll } from "@ctr/sys";
+import { mountAll, mountPointsAt } from "@ctr/sys";
 import { defineCommand } from "../../command.ts";
 import { fail, wrap } from "../../errors.ts";
 import type { mount } from "../../table/images.ts";
@@ -35,7 +35,7 @@ export const mountCommand = defineCommand<typeof mount>({
       await stdout.write(`${chainID}\n`);
       const made = flags.rw ? snapshots.prepare(key, chainID, { signal }) : snapshots.view(key, chainID, { signal });
       const given = (await ignoring("already_exists", made)) ?? (await snapshots.mounts(key, { signal }));
-      const mounts = await activate(leased, key, given, signal);
+      const mounts = await activate(leased, { key, target }, given, signal);
       if (target !== "") {
         await mountAll(mounts, target).catch(async (error: unknown) => {
           await ignoring("not_found", snapshots.remove(key));
@@ -52,12 +52,22 @@ export const mountCommand = defineCommand<typeof mount>({
 });
 
 /** What is left to mount once the daemon has mounted its part; all of it where the daemon mounts nothing. */
-async function activate(client: Client, key: string, mounts: readonly Mount[], signal: AbortSignal) {
+async function activate(
+  client: Client,
+  { key, target }: { readonly key: string; readonly target: string },
+  mounts: readonly Mount[],
+  signal: AbortSignal,
+) {
+  const activateOnce = async () => (await client.mounts.activate(key, mounts, { signal, temporary: true })).system;
   try {
-    return (await client.mounts.activate(key, mounts, { signal, temporary: true })).system;
+    return await activateOnce();
   } catch (error) {
     if (hasCode(error, "unimplemented")) return mounts;
-    throw wrap("activate error", error);
+    // Left by an earlier mount that was unmounted since, which the daemon is not told of.
+    const isLeft = hasCode(error, "already_exists") && target !== "" && mountPointsAt(target).length === 0;
+    if (!isLeft) throw wrap("activate error", error);
+    await client.mounts.deactivate(key, { signal });
+    return await activateOnce();
   }
 }
 

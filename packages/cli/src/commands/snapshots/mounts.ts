@@ -15,7 +15,10 @@ export const mountsCommand = defineCommand<typeof mounts>({
     }
     const client = await connect();
     const found = await client.snapshots(flags.snapshotter).mounts(key, { signal });
-    const ready = flags.temp ? await activated(client, `ctr${key}`, found, signal) : found;
+    // What the kernel knows is mounted as it is: a daemon that is asked would only say so.
+    const asks = flags.temp || !found.every(({ type }) => type === "bind" || type === "overlay");
+    const request = { name: `ctr${key}`, temporary: flags.temp };
+    const ready = asks ? await activated(client, found, request, signal) : found;
     await stdout.write(mountCommands(ready, target));
   },
 });
@@ -23,12 +26,12 @@ export const mountsCommand = defineCommand<typeof mounts>({
 /** What is left to mount once the daemon has done its part; a daemon without a mount manager has none to do. */
 async function activated(
   client: Client,
-  name: string,
   mounts: readonly Mount[],
+  { name, temporary }: { readonly name: string; readonly temporary: boolean },
   signal: AbortSignal,
 ): Promise<readonly Mount[]> {
   try {
-    const { system } = await client.mounts.activate(name, mounts, { signal, temporary: true });
+    const { system } = await client.mounts.activate(name, mounts, { signal, temporary });
     return system;
   } catch (error) {
     if (hasCode(error, "unimplemented")) return mounts;

@@ -89,9 +89,13 @@ function dropBrokenRows(db: Sqlite, root: string): void {
   for (const { id, snapshotter } of snapshots) {
     if (id !== undefined && !dirs.has(`${snapshotter}/${id}`)) drop.run(id);
   }
+  // What another daemon has of a snapshot can only be found by the name it has there.
+  db.run(`DELETE FROM snapshots WHERE snapshotter NOT IN ('overlayfs', 'native')
+    AND id NOT IN (SELECT snapshot FROM proxied_snapshots WHERE state = 'made' AND snapshot IS NOT NULL)`);
   const orphans =
     "DELETE FROM snapshots WHERE parent IS NOT NULL AND parent NOT IN (SELECT id FROM snapshots WHERE kind = 'committed')";
   while (db.query(orphans).run().changes > 0);
+  db.run("UPDATE proxied_snapshots SET snapshot = NULL WHERE snapshot NOT IN (SELECT id FROM snapshots)");
   db.run("DELETE FROM lease_resources WHERE (namespace, lease) NOT IN (SELECT namespace, id FROM leases)");
   for (const table of ["images", "containers", "sandboxes", "blobs", "ingests", "snapshots", "leases"]) {
     db.run(`INSERT OR IGNORE INTO namespaces (name) SELECT DISTINCT namespace FROM ${table}`);

@@ -14,8 +14,10 @@ export const TABLES: readonly (readonly [table: string, key: readonly string[]])
   ["blobs", ["namespace", "digest"]],
   ["ingests", ["rowid"]],
   ["snapshots", ["rowid"]],
+  ["proxied_snapshots", ["rowid"]],
   ["leases", ["namespace", "id"]],
   ["lease_resources", ["namespace", "lease", "type", "id"]],
+  ["activations", ["rowid"]],
   ["events", ["rowid"]],
 ];
 
