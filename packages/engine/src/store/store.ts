@@ -5,6 +5,7 @@ import { failpoint } from "../failpoint.ts";
 import { type Clock, hostClock } from "./clock.ts";
 import { Database } from "./database.ts";
 import { type Locks, openLocks } from "./locks.ts";
+import { makeSkeleton } from "./skeleton.ts";
 
 /**
  * One store: what lasts in `root`, what lasts until the next boot in `state`. Opened by `openStore`, by any number of
@@ -40,7 +41,7 @@ export function openStore(root: string, options: OpenStoreOptions = {}): Store {
   // SQLite gives its -wal and -shm the mode of the database.
   chmodSync(db.path, 0o600);
   try {
-    const id = storeId(db);
+    const id = storeId(db, root);
     const state = join(openStateParent(options.stateParent ?? defaultStateParent()), id);
     // The root user of a user namespace has to walk through it to its root filesystem; everything in it has modes of its own.
     makeOurs(state, process.geteuid?.() === 0 ? 0o711 : 0o700);
@@ -148,11 +149,12 @@ function cannotUse(dir: string, cause: unknown): ContainerdError {
   });
 }
 
-function storeId(db: Database): string {
+function storeId(db: Database, root: string): string {
   const read = () =>
     db.read((tx) => tx.get<{ readonly value: string }>("SELECT value FROM meta WHERE key = 'id'"))?.value;
   const known = read();
   if (known !== undefined) return known;
+  makeSkeleton(root);
   // node:crypto would take 2 ms to load.
   const made = Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex");
   // Two first commands may race here: the row that is there first stays.
