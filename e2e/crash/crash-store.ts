@@ -72,9 +72,16 @@ export interface CrashStore extends AsyncDisposable {
   leftovers(): Promise<readonly string[]>;
 }
 
-/** `binary` without failpoints has no clock to put forward either: `leftovers` is not for it. */
-export async function openCrashStore(template?: string, binary = crashCtr): Promise<CrashStore> {
-  const dir = await mkdtemp(join(tmpdir(), "ctr-crash-"));
+export interface CrashStoreOptions {
+  /** Without failpoints there is no clock to put forward either: `leftovers` is not for it. */
+  readonly binary?: string;
+  /** The directory that the store's own is made in. */
+  readonly parent?: string;
+}
+
+export async function openCrashStore(template?: string, options: CrashStoreOptions = {}): Promise<CrashStore> {
+  const { binary = crashCtr, parent = tmpdir() } = options;
+  const dir = await mkdtemp(join(parent, "ctr-crash-"));
   const root = join(dir, "root");
   if (template !== undefined) await copyStore(template, root);
   const address = `embedded://${root}`;

@@ -20,6 +20,7 @@ const CALLS = [
   ...["link", "linkat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"],
   ...["write", "pwrite64", "writev", "pwritev", "pwritev2", "truncate", "ftruncate", "fallocate"],
   ...["copy_file_range", "sendfile", "splice", "msync", "io_uring_setup", "chmod", "fchmod", "fchmodat"],
+  ...["setxattr", "fsetxattr"],
   ...["fsync", "fdatasync", "syncfs", "sync", "sync_file_range"],
 ];
 

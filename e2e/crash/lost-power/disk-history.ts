@@ -2,6 +2,7 @@ import type { Stats } from "node:fs";
 import { lstat, readdir, readFile, readlink } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { DiskCall } from "./disk-calls.ts";
+import { bytesOf, type FileContent, overwrite, resize } from "./file-content.ts";
 
 /** A file, directory or link, whatever names it has. */
 export interface Inode {
@@ -49,8 +50,8 @@ export class DiskRecorder {
   readonly #steps: Step[] = [];
   readonly #syncs: number[] = [];
   readonly #names = new Map<Inode, Map<string, Inode>>();
-  readonly #sizes = new Map<Inode, number>();
-  readonly #contents = new Map<Inode, Uint8Array>();
+  readonly #modes = new Map<Inode, number>();
+  readonly #files = new Map<Inode, FileContent>();
   readonly #descriptors = new Map<string, string>();
   #end = 0;
 
@@ -118,6 +119,9 @@ export class DiskRecorder {
     chmod: (call, [path, mode]) => this.#chmod(call, this.#find(this.#throughDescriptor(call, textOf(path))), mode),
     fchmod: (call, [file, mode]) => this.#chmod(call, this.#opened(file), mode),
     fchmodat: (call, [dir, path, mode]) => this.#chmod(call, this.#find(pathAt(dir, path)), mode),
+    // How `cp` gives a copy its mode.
+    setxattr: (call, [path, name, value]) => this.#acl(call, this.#find(resolve(textOf(path))), [name, value]),
+    fsetxattr: (call, [file, name, value]) => this.#acl(call, this.#opened(file), [name, value]),
     fsync: (call, [file]) => this.#sync(call, this.#opened(file)),
     fdatasync: (call, [file]) => this.#sync(call, this.#opened(file)),
     syncfs: (call, [file]) => this.#sync(call, this.#isInside(descriptorPath(file)) ? "everything" : undefined),
@@ -174,34 +178,42 @@ export class DiskRecorder {
 
   #write(call: DiskCall, descriptor: string | undefined, offset?: number): void {
     const file = this.#opened(descriptor);
-    if (file?.kind === "file") this.#bytes(call.ended, file, offset ?? this.#sizes.get(file) ?? 0, dataOf(call));
+    if (file?.kind === "file") this.#bytes(call.ended, file, offset ?? this.#files.get(file)?.size ?? 0, dataOf(call));
   }
 
   #copy(call: DiskCall, from: string | undefined, to: string | undefined): void {
     const target = this.#opened(to);
     if (target === undefined) return;
-    const source = this.#contents.get(this.#opened(from) ?? this.#top);
+    const source = this.#files.get(this.#opened(from) ?? this.#top);
     if (source === undefined) throw new Error(`a copy of bytes that are not known: ${call.args}`);
-    const offset = this.#sizes.get(target) ?? 0;
-    this.#bytes(call.ended, target, offset, source.subarray(offset, offset + Number.parseInt(call.result, 10)));
+    // Neither file is at an offset of its own: what is copied goes on where the copy ends.
+    const offset = this.#files.get(target)?.size ?? 0;
+    const data = bytesOf(source).slice(offset, offset + Number.parseInt(call.result, 10));
+    this.#bytes(call.ended, target, offset, data);
   }
 
   #bytes(at: number, file: Inode, offset: number, data: Uint8Array): void {
     if (data.byteLength === 0) return;
     this.#add(at, { kind: "bytes", inode: file, offset, data });
-    this.#sizes.set(file, Math.max(this.#sizes.get(file) ?? 0, offset + data.byteLength));
-    // Kept for copies alone, whose sources were there before.
-    if (at < 0) this.#contents.set(file, data);
+    this.#files.set(file, overwrite(this.#files.get(file), offset, data));
   }
 
   #resize({ ended }: DiskCall, file: Inode | undefined, size: number): void {
     if (file === undefined) return;
     this.#add(ended, { kind: "size", inode: file, size });
-    this.#sizes.set(file, size);
+    this.#files.set(file, resize(this.#files.get(file), size));
   }
 
   #chmod({ ended }: DiskCall, found: Inode | undefined, mode: string | undefined): void {
     if (found !== undefined) this.#add(ended, { kind: "mode", inode: found, mode: modeOf(mode) });
+  }
+
+  #acl({ ended }: DiskCall, found: Inode | undefined, words: readonly (string | undefined)[]): void {
+    const [name, value] = words;
+    if (found === undefined || textOf(name) !== "system.posix_acl_access") return;
+    // Setuid and its like are not in the list.
+    const special = (this.#modes.get(found) ?? 0) & 0o7000;
+    this.#add(ended, { kind: "mode", inode: found, mode: special | modeOfAcl(fromHex(value ?? "")) });
   }
 
   #name(at: number, names: readonly NameChange[]): void {
@@ -214,6 +226,7 @@ export class DiskRecorder {
   }
 
   #add(at: number, change: Change): void {
+    if (change.kind === "mode") this.#modes.set(change.inode, change.mode);
     this.#steps.push({ at, durableAt: at < 0 ? -1 : Number.POSITIVE_INFINITY, change });
   }
 
@@ -274,14 +287,29 @@ function modeOf(text: string | undefined): number {
   return Number.parseInt(text ?? "", 8) || 0o600;
 }
 
+/** The three entries that every list has, as a mode: a version, then tag, permissions and id of each. */
+function modeOfAcl(acl: Buffer): number {
+  const shifts = new Map([
+    [0x01, 6],
+    [0x04, 3],
+    [0x20, 0],
+  ]);
+  let mode = 0;
+  for (let at = 4; at + 8 <= acl.byteLength; at += 8) {
+    const shift = shifts.get(acl.readUInt16LE(at));
+    if (shift !== undefined) mode |= acl.readUInt16LE(at + 2) << shift;
+  }
+  return mode;
+}
+
 /** Strings are in hexadecimal, `\x2f\x74`; what is longer than strace was told to print ends in dots. */
-function bytesOf(text: string): Buffer {
+function fromHex(text: string): Buffer {
   if (text.endsWith("...")) throw new Error("strace cut a string off");
   return Buffer.from(text.replace(/^"|"$/g, "").replaceAll("\\x", ""), "hex");
 }
 
 function textOf(text: string | undefined): string {
-  return bytesOf(text ?? "").toString("latin1");
+  return fromHex(text ?? "").toString("latin1");
 }
 
 /** Paths that are not below a descriptor are absolute in everything that is started here. */
@@ -297,6 +325,6 @@ function descriptorPath(text: string | undefined): string {
 
 function dataOf({ args, result }: DiskCall): Uint8Array {
   const strings = [...args.matchAll(/"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?/g)];
-  const data = Buffer.concat(strings.map(([, text = "", cut]) => bytesOf(`${text}${cut ?? ""}`)));
+  const data = Buffer.concat(strings.map(([, text = "", cut]) => fromHex(`${text}${cut ?? ""}`)));
   return data.subarray(0, Number.parseInt(result, 10));
 }

@@ -2,6 +2,7 @@ import { chmod, link, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Random } from "../../../scripts/fuzz/random.ts";
 import type { Change, DiskHistory, Inode, Step } from "./disk-history.ts";
+import { bytesOf, type FileContent, overwrite, resize } from "./file-content.ts";
 
 /** When the power goes, and what of the unsynced steps the disk happens to have kept by then. */
 export interface PowerCut {
@@ -23,14 +24,8 @@ export async function writeDiskAfter(history: DiskHistory, cut: PowerCut, dir: s
 
 interface Disk {
   readonly names: Map<Inode, Map<string, Inode>>;
-  readonly files: Map<Inode, Content>;
+  readonly files: Map<Inode, FileContent>;
   readonly modes: Map<Inode, number>;
-}
-
-/** The bytes of a file, with room behind them for the next write. */
-interface Content {
-  readonly room: Buffer;
-  readonly size: number;
 }
 
 function keeper(kept: PowerCut["kept"]): (step: Step) => boolean {
@@ -62,28 +57,6 @@ function apply(disk: Disk, change: Change): void {
     default:
       change satisfies never;
   }
-}
-
-function overwrite(old: Content | undefined, offset: number, data: Uint8Array): Content {
-  const content = resize(old, Math.max(old?.size ?? 0, offset + data.byteLength));
-  content.room.set(data, offset);
-  return content;
-}
-
-/** Bytes nobody wrote, because that write was lost, are zero. */
-function resize(old: Content | undefined, size: number): Content {
-  if (old === undefined) return { room: Buffer.alloc(size), size };
-  if (size <= old.room.byteLength) {
-    if (size < old.size) old.room.fill(0, size);
-    return { room: old.room, size };
-  }
-  const room = Buffer.alloc(size * 2);
-  room.set(old.room.subarray(0, old.size));
-  return { room, size };
-}
-
-function bytesOf(content: Content | undefined): Uint8Array {
-  return content === undefined ? new Uint8Array() : content.room.subarray(0, content.size);
 }
 
 async function writeTree(disk: Disk, at: Inode, path: string, written: Map<Inode, string>): Promise<void> {
