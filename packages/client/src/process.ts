@@ -172,7 +172,9 @@ export class ContainerProcess implements AsyncDisposable {
       if (status === "paused") await this.#client.tasks.resume(this.containerId);
       await this.kill("SIGKILL", { all: this.execId === undefined }).catch(ignoreEnded);
     }
-    await exited;
+    // Whoever waited was told why that failed; whether the process can go is for its deletion to say.
+    // Whoever waited was told why that failed; whether the process can go is for its deletion to say.
+    await exited.catch(() => undefined);
     return true;
   }
 
