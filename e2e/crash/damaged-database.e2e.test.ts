@@ -147,7 +147,7 @@ test.each(repairSteps)(
     // Its row is in the log alone.
     const tag = ["images", "tag", image.imported, "crash.test/last:1"];
     expect((await store.ctr(tag, { CTR_FAILPOINT: "database.committed:kill:2" })).code).toBe(137);
-    await spoil(path, await pageOf(path, "ingests"));
+    await spoil(path, await pageOf(path, "blobs"));
     const repair = ["content", "verify", "--repair"];
     expect((await store.ctr(repair, { CTR_FAILPOINT: `${step}:kill` })).code).toBe(137);
     // Nobody takes the one without its log, or the other with it, for the database.
