@@ -89,10 +89,13 @@ export class ContainerProcess implements AsyncDisposable {
     return this.#client.tasks.get(this.containerId, { ...settings, ...this.#exec });
   }
 
-  /** Deletes an ended process once its output was read to the end, and removes its FIFOs. */
+  /**
+   * Deletes an ended process once its output was read to the end, and removes its FIFOs. One that went with its shim
+   * meanwhile has ended as whoever waited for it was told.
+   */
   async delete(settings: CallSettings = {}): Promise<Exit> {
     if (this.#streaming) await this.io.drained();
-    const exit = await this.#delete(settings);
+    const exit = await this.#delete(settings).catch((error: unknown) => this.#knownExit(error));
     this.#gone ??= this.#release();
     await this.#gone;
     return exit;
@@ -144,6 +147,11 @@ export class ContainerProcess implements AsyncDisposable {
     return this.execId === undefined
       ? tasks.delete(this.containerId, settings)
       : tasks.deleteProcess(this.containerId, this.execId, settings);
+  }
+
+  async #knownExit(error: unknown): Promise<Exit> {
+    if (this.#exit === undefined || !hasCode(error, "not_found")) throw error;
+    return await this.#exit;
   }
 
   /** Without the caller's signal: clean-up has to happen above all when it fired. */
