@@ -9,6 +9,7 @@
 #   only  optional: which titles to run, a regular expression; the id unless it is given
 #   build optional: `ctr` builds the executable of the copy first, for tests that start it; `failpoints` the one whose
 #         processes can be told where to die
+#   limit optional: after how many seconds a run is ended, instead of 60
 set -uo pipefail
 cd "$(dirname "$0")/.."
 repo=$PWD
@@ -50,13 +51,13 @@ build() { # ctr or failpoints
 
 # Runs the named tests in the copy; the log is left in $copy/log.
 run_tests() { # patch
-  local id tests only
-  id=$(header "$1" id) only=$(header "$1" only)
+  local id tests only limit
+  id=$(header "$1" id) only=$(header "$1" only) limit=$(header "$1" limit)
   read -ra tests <<<"$(header "$1" test)"
   (
     cd "$copy" || exit
     if [ -n "$(header "$1" build)" ]; then build "$(header "$1" build)" || exit; fi
-    CTR_BIN=$copy/dist/ctr timeout --kill-after=10 "$limit_seconds" "$bun" test --timeout 120000 -t "${only:-\\b$id\\b}" "${tests[@]/#/./}"
+    CTR_BIN=$copy/dist/ctr timeout --kill-after=10 "${limit:-$limit_seconds}" "$bun" test --timeout 120000 -t "${only:-\\b$id\\b}" "${tests[@]/#/./}"
   ) >"$copy/log" 2>&1
 }
 

@@ -49,6 +49,7 @@ fish fish
 ps procps
 mkfs.ext4 e2fsprogs
 script bsdutils
+setfattr attr
 setpriv util-linux
 htpasswd apache2-utils
 openssl openssl
