@@ -132,17 +132,22 @@ async function record(store: CrashStore, scenario: Scenario): Promise<Recording>
 }
 
 function cutsOf({ steps, syncs, end }: DiskHistory): readonly PowerCut[] {
-  const changes = steps.filter(({ at }) => at >= 0).map(({ at }) => at);
+  const during = steps.filter(({ at }) => at >= 0);
+  const changes = during.map(({ at }) => at);
+  const names = during.filter(({ change }) => change.kind === "names").map(({ at }) => at);
   const last: PowerCut = { line: end, kept: "nothing" };
   return [
+    // Between two syncs nothing is lost or kept that was not before.
     ...some(syncs, 5).map((line): PowerCut => ({ line, kept: "nothing" })),
-    ...some(
-      [...syncs, ...changes].toSorted((a, b) => a - b),
-      4,
-    ).map((line): PowerCut => ({ line, kept: "names" })),
-    ...some(changes, 2).map((line): PowerCut => ({ line, kept: SEED + line })),
+    ...some(inOrder([...syncs, ...names]), 3).map((line): PowerCut => ({ line, kept: "names" })),
+    // Of the tosses there is no end: one at every fifth step.
+    ...some(inOrder(changes.filter((_, at) => at % 5 === 0)), 2).map((line): PowerCut => ({ line, kept: SEED + line })),
     last,
   ];
+}
+
+function inOrder(lines: readonly number[]): readonly number[] {
+  return lines.toSorted((a, b) => a - b);
 }
 
 /** All of them in the long run, else some at equal distances, the last one among them. */
