@@ -8,12 +8,7 @@ mkdir -p dist
 revision=$(git rev-parse --short=12 HEAD 2>/dev/null || true)
 out=dist/ctr failpoints=false
 [ "${1:-}" != failpoints ] || out=dist/ctr-failpoints failpoints=true
-# Split into chunks, so that a command reads only the code it runs; the two no-autoload options keep bunfig.toml and
-# .env of whatever directory the user is in from being looked at.
-node_modules/.bin/bun build --compile --minify --bytecode --format=esm --splitting \
-  --no-compile-autoload-bunfig --no-compile-autoload-dotenv \
-  --define "CTR_REVISION=\"$revision\"" --define "CTR_FAILPOINTS=$failpoints" \
-  packages/cli/src/main.ts packages/engine/src/diff/apply-worker.ts --outfile $out >/dev/null
+bash scripts/compile.sh "$out" "$failpoints" "$revision" >/dev/null
 if [ "$failpoints" = true ]; then
   echo "built $out"
   exit 0

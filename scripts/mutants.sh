@@ -41,12 +41,7 @@ header() { # patch, word
 }
 
 build() { # ctr or failpoints
-  local out=dist/ctr failpoints=false
-  [ "$1" = ctr ] || out=dist/ctr-failpoints failpoints=true
-  node_modules/.bin/bun build --compile --minify --bytecode --format=esm --splitting \
-    --no-compile-autoload-bunfig --no-compile-autoload-dotenv \
-    --define 'CTR_REVISION=""' --define "CTR_FAILPOINTS=$failpoints" \
-    packages/cli/src/main.ts packages/engine/src/diff/apply-worker.ts --outfile "$out"
+  if [ "$1" = ctr ]; then bash scripts/compile.sh dist/ctr false ""; else bash scripts/compile.sh dist/ctr-failpoints true ""; fi
 }
 
 # Runs the named tests in the copy; the log is left in $copy/log.

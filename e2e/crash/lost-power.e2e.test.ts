@@ -101,7 +101,7 @@ const scenarios: readonly Scenario[] = [
 ];
 
 for (const scenario of scenarios) {
-  test(`C2, C4: power lost during ${scenario.name} loses nothing that was committed, and the repeat succeeds`, async () => {
+  test(`C1, C2, C4: power lost during ${scenario.name} loses nothing that was committed, and the repeat succeeds`, async () => {
     await using store = await openCrashStore(
       scenario.from === "empty" ? undefined : unpacked[scenario.from].root,
       shipped,
