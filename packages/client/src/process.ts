@@ -181,7 +181,6 @@ export class ContainerProcess implements AsyncDisposable {
       await this.kill("SIGKILL", { all: this.execId === undefined }).catch(ignoreEnded);
     }
     // Whoever waited was told why that failed; whether the process can go is for its deletion to say.
-    // Whoever waited was told why that failed; whether the process can go is for its deletion to say.
     await exited.catch(() => undefined);
     return true;
   }

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, linkSync, readdirSync, renameSync, rmSync, statS
 import { open } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { failpoint } from "../../failpoint.ts";
-import { CUT_OFF } from "../log-file.ts";
+import { CUT_OFF, findLogFault } from "../log-file.ts";
 
 /**
  * Puts `fresh` in the place of the database at `path`; the old one is kept beside it, under the name that is returned.
@@ -37,7 +37,7 @@ export function takeBack(path: string): void {
   const dir = dirname(path);
   const asides = readdirSync(dir).filter((name) => name.startsWith(`${basename(path)}.damaged-`));
   const mine = asides.find((name) => !name.endsWith("-wal") && statSync(join(dir, name)).ino === ino);
-  const marked = existsSync(log) && isMark(log);
+  const marked = findLogFault(path)?.startsWith(CUT_OFF) === true;
   if (mine === undefined) {
     if (marked) rmSync(log);
     return;
@@ -48,10 +48,6 @@ export function takeBack(path: string): void {
   // Where both names are the same file already, rename leaves both.
   rmSync(old, { force: true });
   rmSync(join(dir, mine));
-}
-
-function isMark(log: string): boolean {
-  return statSync(log).size === CUT_OFF.length;
 }
 
 export async function syncFile(path: string): Promise<void> {
