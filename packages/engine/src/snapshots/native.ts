@@ -38,7 +38,7 @@ function bind({ id, kind, parents }: SnapshotPlace, tree: (id: bigint) => string
  */
 async function copyTree(from: string, to: string, signal: AbortSignal): Promise<void> {
   await runTool(["cp", "-a", "--reflink=auto", "--", `${from}/.`, to], from, signal);
-  await runTool(["sync", "--file-system", "--", to], from, signal);
+  await runTool(["sync", "-f", "--", to], from, signal);
 }
 
 async function runTool(argv: readonly [string, ...string[]], from: string, signal: AbortSignal): Promise<void> {
