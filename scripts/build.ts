@@ -36,10 +36,11 @@ async function compile({ outfile, revision, failpoints }: Variant, orders: reado
   });
 }
 
-/** `build.ts [failpoints]`: dist/ctr, or dist/ctr-failpoints. */
+/** `build.ts [once|failpoints]`: dist/ctr, built twice for its order unless `once` is said; or dist/ctr-failpoints. */
 async function main(words: readonly string[]): Promise<void> {
   const revision = process.env["CTR_REVISION"] ?? "";
   if (words[0] === "failpoints") return compile({ outfile: "dist/ctr-failpoints", revision, failpoints: true }, []);
+  if (words[0] === "once") return compile({ outfile: "dist/ctr", revision, failpoints: false }, []);
   const work = await mkdtemp(join(tmpdir(), "ctr-build-"));
   try {
     const first = join(work, "ctr");

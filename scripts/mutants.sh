@@ -9,6 +9,7 @@
 #   only  optional: which titles to run, a regular expression; the id unless it is given
 #   build optional: `ctr` builds the executable of the copy first, for tests that start it; `failpoints` the one whose
 #         processes can be told where to die
+#   limit optional: after how many seconds a run is ended, instead of 60
 set -uo pipefail
 cd "$(dirname "$0")/.."
 repo=$PWD
@@ -40,23 +41,19 @@ header() { # patch, word
 }
 
 build() { # ctr or failpoints
-  local out=dist/ctr failpoints=false
-  [ "$1" = ctr ] || out=dist/ctr-failpoints failpoints=true
-  node_modules/.bin/bun build --compile --minify --bytecode --format=esm --splitting \
-    --no-compile-autoload-bunfig --no-compile-autoload-dotenv \
-    --define 'CTR_REVISION=""' --define "CTR_FAILPOINTS=$failpoints" \
-    packages/cli/src/main.ts packages/engine/src/diff/apply-worker.ts --outfile "$out"
+  # Once is enough: where its functions lie in the file is of no concern here.
+  if [ "$1" = ctr ]; then "$bun" scripts/build.ts once; else "$bun" scripts/build.ts failpoints; fi
 }
 
 # Runs the named tests in the copy; the log is left in $copy/log.
 run_tests() { # patch
-  local id tests only
-  id=$(header "$1" id) only=$(header "$1" only)
+  local id tests only limit
+  id=$(header "$1" id) only=$(header "$1" only) limit=$(header "$1" limit)
   read -ra tests <<<"$(header "$1" test)"
   (
     cd "$copy" || exit
     if [ -n "$(header "$1" build)" ]; then build "$(header "$1" build)" || exit; fi
-    CTR_BIN=$copy/dist/ctr timeout --kill-after=10 "$limit_seconds" "$bun" test --timeout 120000 -t "${only:-\\b$id\\b}" "${tests[@]/#/./}"
+    CTR_BIN=$copy/dist/ctr timeout --kill-after=10 "${limit:-$limit_seconds}" "$bun" test --timeout 120000 -t "${only:-\\b$id\\b}" "${tests[@]/#/./}"
   ) >"$copy/log" 2>&1
 }
 

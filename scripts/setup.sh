@@ -61,6 +61,7 @@ ip iproute2
 iptables iptables
 mkfs.ext4 e2fsprogs
 script bsdutils
+setfattr attr
 setpriv util-linux
 htpasswd apache2-utils
 openssl openssl

@@ -2,11 +2,13 @@ import { expect, test } from "bun:test";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crashCtr } from "../crash/crash-store.ts";
 import { ourCtr } from "../support/binaries.ts";
 import { forgetStore } from "../support/engine.ts";
 import { busyboxLayout, pushLayout } from "../support/images.ts";
 import { run } from "../support/process.ts";
 import { startRegistry } from "../support/registry.ts";
+import { checkStore } from "../support/store-check.ts";
 
 /** A store with one image pulled from a registry, both gone with the stack. */
 async function openPulled() {
@@ -23,7 +25,9 @@ async function openPulled() {
   const digests = (await ctr("content", "ls", "-q")).stdout.trim().split("\n");
   const blobPath = (digest: string) =>
     join(root, "io.containerd.content.v1.content/blobs/sha256", digest.replace("sha256:", ""));
-  return { stack: stack.move(), registry, ctr, digests, blobPath };
+  const crash = (words: readonly string[], env: Readonly<Record<string, string>>) =>
+    run([crashCtr, "--address", `embedded://${root}`, ...words], { env });
+  return { stack: stack.move(), registry, ctr, crash, root, digests, blobPath };
 }
 
 test("C8: ctr content verify finds damaged and missing blobs, and --repair fetches them again", async () => {
@@ -63,3 +67,21 @@ test("ctr content verify --repair says what it cannot repair", async () => {
   expect(outcome.code).toBe(1);
   expect(outcome.stdout).toContain("not repaired: ");
 });
+
+test.each(["replace.written", "replace.renamed"])(
+  "C3, C8: a repair of blobs killed at %s is finished by the next",
+  async (step) => {
+    const { stack, ctr, crash, root, digests, blobPath } = await openPulled();
+    await using _stack = stack;
+    for (const digest of digests) await rm(blobPath(digest));
+    const words = ["content", "verify", "--repair", "--plain-http"];
+    expect((await crash(words, { CTR_FAILPOINT: `${step}:kill:2` })).code).toBe(137);
+    const repaired = await ctr(...words);
+    expect(repaired).toMatchObject({ code: 0, stderr: "" });
+    expect(repaired.stdout).toContain(": repaired from ");
+    expect(await ctr("content", "verify")).toMatchObject({ code: 0 });
+    await ctr("leases", "create", "--id", "gc");
+    await ctr("leases", "rm", "--sync", "gc");
+    expect(checkStore(root)).toMatchObject({ problems: [], garbage: [] });
+  },
+);

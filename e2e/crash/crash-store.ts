@@ -85,13 +85,21 @@ export interface CrashStore extends AsyncDisposable {
   leftovers(): Promise<readonly string[]>;
 }
 
-export async function openCrashStore(template?: string): Promise<CrashStore> {
-  const dir = await mkdtemp(join(tmpdir(), "ctr-crash-"));
+export interface CrashStoreOptions {
+  /** Without failpoints there is no clock to put forward either: `leftovers` is not for it. */
+  readonly binary?: string;
+  /** The directory that the store's own is made in. */
+  readonly parent?: string;
+}
+
+export async function openCrashStore(template?: string, options: CrashStoreOptions = {}): Promise<CrashStore> {
+  const { binary = crashCtr, parent = tmpdir() } = options;
+  const dir = await mkdtemp(join(parent, "ctr-crash-"));
   const root = join(dir, "root");
   if (template !== undefined) await copyStore(template, root);
   const address = `embedded://${root}`;
   const ctr = (words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-    run([crashCtr, "--address", address, ...words], { env });
+    run([binary, "--address", address, ...words], { env });
   const must = async (words: readonly string[], env: Readonly<Record<string, string>> = {}) => {
     const { code, stderr } = await ctr(words, env);
     if (code !== 0) throw new Error(`ctr ${words.join(" ")}: exit ${code}: ${stderr}`);

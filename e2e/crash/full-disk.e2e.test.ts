@@ -1,13 +1,15 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { mkdir, mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rm, statfs, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ourCtr } from "../support/binaries.ts";
-import { unmountBelow } from "../support/containerd.ts";
-import { forgetStore } from "../support/engine.ts";
-import { archiveOf, busyboxLayout } from "../support/images.ts";
-import { mustRun, run } from "../support/process.ts";
+import { mountsBelow, unmountBelow } from "../support/containerd.ts";
+import { forgetStore, stateOf } from "../support/engine.ts";
+import { archiveOf, busyboxLayout, pushLayout } from "../support/images.ts";
+import { mustRun, type Outcome, run } from "../support/process.ts";
+import { startRegistry } from "../support/registry.ts";
 import { checkStore } from "../support/store-check.ts";
 
 /** A store on a file system of 24 MB of its own. */
@@ -19,7 +21,8 @@ async function openSmallDisk() {
   const root = join(disk, "root");
   await mkdir(disk);
   await mustRun(["truncate", "-s", "24M", file]);
-  await mustRun(["mkfs.ext4", "-q", file]);
+  // Nothing is kept for root, who would not notice the end otherwise.
+  await mustRun(["mkfs.ext4", "-q", "-m", "0", file]);
   await mustRun(["mount", "-o", "loop", file, disk]);
   stack.defer(() => unmountBelow(dir));
   const ctr = (...words: readonly string[]) => run([ourCtr, "--address", `embedded://${root}`, ...words]);
@@ -33,10 +36,25 @@ async function openSmallDisk() {
     /** Fills the disk but for `left` bytes. */
     async fill(left: number) {
       const { bavail, bsize } = await statfs(disk);
-      await writeFile(filler, Buffer.alloc(Math.max(0, bavail * bsize - left)));
+      await using file = await open(filler, "w");
+      await writeAll(file, Buffer.alloc(Math.max(0, bavail * bsize - left)));
+      // The file system needs some for itself, and says no before it has given out what it said it had.
+      if (left === 0) while (await writeAll(file, Buffer.alloc(1024)));
     },
     empty: () => rm(filler),
   };
+}
+
+/** False when there was not room for all of it. */
+async function writeAll(file: FileHandle, bytes: Buffer): Promise<boolean> {
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOSPC") return false;
+    throw error;
+  }
 }
 
 test.each([[300_000], [1_200_000]])(
@@ -59,3 +77,117 @@ test.each([[300_000], [1_200_000]])(
     expect(db.query("PRAGMA integrity_check").values()).toEqual([["ok"]]);
   },
 );
+
+const image = "full.test/busybox:latest";
+
+interface Scenario {
+  readonly name: string;
+  /** Bytes that are left when it begins. */
+  readonly left: number;
+  prepare(disk: SmallDisk): Promise<readonly string[]>;
+}
+
+type SmallDisk = Awaited<ReturnType<typeof openSmallDisk>>;
+
+async function importImage({ ctr, archive }: SmallDisk): Promise<void> {
+  expect(await ctr("images", "import", "--base-name", "full.test/busybox", archive)).toMatchObject({ code: 0 });
+}
+
+/** An active snapshot with a megabyte that compresses to no less. */
+async function fillSnapshot(disk: SmallDisk): Promise<void> {
+  await importImage(disk);
+  const [parent = ""] = (await disk.ctr("snapshots", "ls")).stdout.split("\n")[1]?.split(/\s/) ?? [];
+  expect(await disk.ctr("snapshots", "prepare", "work", parent)).toMatchObject({ code: 0 });
+  const { stdout } = await disk.ctr("snapshots", "mounts", "/target", "work");
+  const upper = /upperdir=([^,\s]+)/.exec(stdout)?.[1] ?? "";
+  await writeFile(join(upper, "random"), randomBytes(1_000_000));
+}
+
+const scenarios: readonly Scenario[] = [
+  ...[300_000, 1_200_000].map((left) => ({
+    name: `images pull with ${left} bytes of room`,
+    left,
+    async prepare({ stack }: SmallDisk) {
+      const registry = stack.use(await startRegistry());
+      await pushLayout(registry.host, "full/busybox", "latest", await busyboxLayout());
+      return ["images", "pull", "--plain-http", `${registry.host}/full/busybox:latest`];
+    },
+  })),
+  {
+    name: "run",
+    left: 0,
+    async prepare(disk) {
+      await importImage(disk);
+      return ["run", "--rm", image, "c1", "true"];
+    },
+  },
+  {
+    name: "snapshots commit",
+    left: 0,
+    async prepare(disk) {
+      await fillSnapshot(disk);
+      return ["snapshots", "commit", "kept", "work"];
+    },
+  },
+  {
+    name: "snapshots diff",
+    left: 500_000,
+    async prepare(disk) {
+      await fillSnapshot(disk);
+      return ["snapshots", "diff", "work"];
+    },
+  },
+  {
+    name: "tasks exec",
+    left: 0,
+    async prepare(disk) {
+      await importImage(disk);
+      expect(await disk.ctr("run", "-d", image, "c1", "sleep", "1000")).toMatchObject({ code: 0 });
+      return ["tasks", "exec", "--exec-id", "e1", "c1", "true"];
+    },
+  },
+];
+
+test.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
+  "C4: %s on a full disk says so in one line, leaves nothing, and works once there is room",
+  async (_name, scenario) => {
+    const disk = await openSmallDisk();
+    await using _stack = disk.stack;
+    const words = await scenario.prepare(disk);
+    const before = await everything(disk);
+    await disk.fill(scenario.left);
+    const full = await disk.ctr(...words);
+    expectOneLine(full);
+    expect(await everything(disk)).toEqual(before);
+    expect(checkStore(disk.root).problems).toEqual([]);
+    await disk.empty();
+    expect(await disk.ctr(...words)).toMatchObject({ code: 0 });
+    expect(await disk.ctr("content", "verify")).toMatchObject({ code: 0 });
+    expect(checkStore(disk.root)).toMatchObject({ problems: [], garbage: [] });
+  },
+);
+
+function expectOneLine({ code, stderr }: Outcome): void {
+  expect(code).toBe(1);
+  const [said = "", ...more] = stderr
+    .trimEnd()
+    .split("\n")
+    .filter((line) => line.startsWith("ctr: "));
+  expect(said).toMatch(/no space left on device|disk is full/i);
+  expect(more).toEqual([]);
+}
+
+/** What there is by name, and what runs or is mounted. */
+async function everything({ root, ctr }: SmallDisk) {
+  const list = async (...words: readonly string[]) => (await ctr(...words)).stdout;
+  return {
+    images: await list("images", "ls", "-q"),
+    containers: await list("containers", "ls", "-q"),
+    snapshots: await list("snapshots", "ls"),
+    tasks: await list("tasks", "ls"),
+    // What was fetched of a layer stays for the pull that goes on with it.
+    ingests: (await list("content", "active")).split("\n").filter((line) => !/^(REF|layer-)/.test(line)),
+    mounts: (await mountsBelow(stateOf(root))).length,
+    bundles: await readdir(join(stateOf(root), "bundles"), { recursive: true }).catch(() => []),
+  };
+}

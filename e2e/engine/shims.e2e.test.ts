@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { closeSync, existsSync, lstatSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ourCtr } from "../support/binaries.ts";
@@ -130,13 +130,149 @@ test("S3: a shim that is stopped is not taken for dead", async () => {
   expect(await leftovers("frozen")).toEqual(nothing);
 });
 
-test("a missing socket for events holds up no command", async () => {
-  await start("quiet");
-  await rm(join(stateOf(root), "events.sock"), { force: true });
-  await must("tasks", "kill", "-s", "SIGKILL", "quiet");
-  await remove("quiet");
-  expect(exits("quiet")).toBe(1);
-  expect(await leftovers("quiet")).toEqual(nothing);
+const eventsSocket = () => join(stateOf(root), "events.sock");
+const bundleOf = (id: string) => join(stateOf(root), "bundles/default", id);
+
+/** Takes SIGTERM for a reason to end with 7. */
+const mortal = ["sh", "-c", "trap 'exit 7' TERM; sleep 1000 & wait"];
+
+/** What may be where a shim tells its events; each returns what ends it. */
+const sockets: readonly (readonly [how: string, id: string, spoil: () => Promise<Disposable>])[] = [
+  ["refuses", "refusing", async () => ({ [Symbol.dispose]: () => undefined })],
+  [
+    "is missing",
+    "missing",
+    async () => {
+      await rm(eventsSocket());
+      return { [Symbol.dispose]: () => undefined };
+    },
+  ],
+  ["takes connections and says nothing", "stalled", stalledSocket],
+];
+
+async function stalledSocket(): Promise<Disposable> {
+  const path = join(dir, "stalled.sock");
+  const server = Bun.listen({ unix: path, socket: { data: () => undefined } });
+  await rename(path, eventsSocket());
+  return { [Symbol.dispose]: () => server.stop(true) };
+}
+
+test.each(sockets)(
+  "S2: with a socket for events that %s, an exit is told once by the next command",
+  async (_how, id, spoil) => {
+    await must("run", "-d", "--null-io", image, id, ...mortal);
+    const { pid = 0 } = (await row(id)) ?? {};
+    const [shim = 0] = shimsOf(id);
+    const socket = await spoil();
+    process.kill(pid, "SIGTERM");
+    await until(() => hasEnded(pid));
+    expect(await row(id)).toEqual({ pid, status: "STOPPED" });
+    expect(shimsOf(id)).toEqual([shim]);
+    expect(exits(id)).toBe(1);
+    expect((await ctr("tasks", "rm", id)).stderr).toContain("exit code 7");
+    await must("containers", "rm", id);
+    expect(exits(id)).toBe(1);
+    socket[Symbol.dispose]();
+    // A shim that waits for an answer to its event is as patient at its end.
+    await until(() => shimsOf(id).length === 0);
+    expect(await leftovers(id)).toEqual(nothing);
+  },
+);
+
+test.each(sockets)(
+  "with a socket for events that %s, tasks are run, paused, killed and deleted",
+  async (_how, id, spoil) => {
+    const name = `${id}-on`;
+    await start(name);
+    const socket = await spoil();
+    for (const word of ["pause", "resume"]) await must("tasks", word, name);
+    await must("tasks", "kill", "-s", "SIGKILL", name);
+    await remove(name);
+    expect(exits(name)).toBe(1);
+    socket[Symbol.dispose]();
+    await until(() => shimsOf(name).length === 0);
+    expect(await leftovers(name)).toEqual(nothing);
+  },
+);
+
+test("the socket that a shim was told of is there between commands: a path that is missing would stall it", async () => {
+  await start("told");
+  const [shim = 0] = shimsOf("told");
+  expect(read(`/proc/${shim}/environ`).split("\0")).toContain(`TTRPC_ADDRESS=${eventsSocket()}`);
+  expect(lstatSync(eventsSocket()).isSocket()).toBe(true);
+  await remove("told");
+  expect(lstatSync(eventsSocket()).isSocket()).toBe(true);
+});
+
+test("a shim's log is a file, and takes more than any pipe would without holding the shim up", async () => {
+  await start("wordy");
+  const [shim = 0] = shimsOf("wordy");
+  const log = join(bundleOf("wordy"), "log");
+  expect(lstatSync(log).isFile()).toBe(true);
+  const stderr = openSync(`/proc/${shim}/fd/2`, "a");
+  const line = Buffer.alloc(1024 * 1024, "x");
+  for (let written = 0; written < 32; written++) writeSync(stderr, line);
+  closeSync(stderr);
+  expect(statSync(log).size).toBeGreaterThanOrEqual(32 * line.byteLength);
+  expect(await row("wordy")).toMatchObject({ status: "RUNNING" });
+  await must("tasks", "exec", "--exec-id", "e1", "wordy", "true");
+  await remove("wordy");
+  expect(await leftovers("wordy")).toEqual(nothing);
+});
+
+test("a stdin that ends here ends in the container, of a task and of an exec", async () => {
+  const typed = { stdin: "typed\n", timeoutMs: 20_000 };
+  expect(await run(argv(["run", "--rm", image, "reader", "cat"]), typed)).toMatchObject({ code: 0, stdout: "typed\n" });
+  await start("reader");
+  const exec = argv(["tasks", "exec", "--exec-id", "e1", "reader", "cat"]);
+  expect(await run(exec, typed)).toMatchObject({ code: 0, stdout: "typed\n" });
+  await remove("reader");
+  expect(await leftovers("reader")).toEqual(nothing);
+});
+
+test("the exit code of an exec that nobody watched is kept until it is deleted", async () => {
+  await start("busy");
+  const words = ["tasks", "exec", "-d", "--exec-id", "e1", "busy", "sh", "-c", "echo $$ >/pid; exit 9"];
+  await must(...words);
+  const ended = () => !read(`/proc/${pidIn("busy")}/task/${pidIn("busy")}/children`).trim();
+  await until(() => ended());
+  // Each of these commands is another process.
+  for (let look = 0; look < 2; look++) expect((await ctr(...words)).stderr).toContain("already exists");
+  expect((await ctr("tasks", "rm", "--exec-id", "e1", "busy")).code).toBe(9);
+  expect((await ctr("tasks", "rm", "--exec-id", "e1", "busy")).stderr).toContain("not found");
+  await remove("busy");
+  expect(await leftovers("busy")).toEqual(nothing);
+});
+
+/** The first process of a task, as the shim wrote it down. */
+function pidIn(id: string): number {
+  return Number(read(join(bundleOf(id), "init.pid")));
+}
+
+test("stdout without stderr is the shim's to refuse, and leaves the task as it was", async () => {
+  await start("lone");
+  const spec = join(dir, "process.json");
+  await writeFile(spec, JSON.stringify({ args: ["true"], cwd: "/", env: ["PATH=/bin"], user: { uid: 0, gid: 0 } }));
+  const stdout = join(dir, "lone-stdout");
+  await writeFile(stdout, "");
+  const refused = await ctr("shim", "--id", "lone", "exec", "--spec", spec, "--stdout", stdout, "e1");
+  expect(refused.code).toBe(1);
+  expect(refused.stderr.trimEnd().split("\n")).toHaveLength(1);
+  expect(await row("lone")).toMatchObject({ status: "RUNNING" });
+  await remove("lone");
+  expect(await leftovers("lone")).toEqual(nothing);
+});
+
+test("S3: who watches a task whose shim is killed is told of its end, and nothing of it is left", async () => {
+  const child = Bun.spawn(argv(["run", "--rm", image, "watched", "sleep", "1000"]), {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  await until(() => existsSync(join(bundleOf("watched"), "init.pid")));
+  while ((await row("watched"))?.status !== "RUNNING");
+  for (const shim of shimsOf("watched")) process.kill(shim, "SIGKILL");
+  expect([await new Response(child.stderr).text(), await child.exited]).toEqual(["", 137]);
+  expect(await leftovers("watched")).toEqual(nothing);
+  expect(await must("containers", "ls", "-q")).not.toContain("watched");
 });
 
 test.each([

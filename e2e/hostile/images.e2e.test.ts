@@ -330,3 +330,22 @@ test("R12: a manifest of 64 MB is not fetched", async () => {
   expect([await child.exited, stderr]).toEqual([1, expect.stringMatching(/rejecting 67108864 byte manifest/)]);
   expect(peak).toBeLessThan(MAX_RSS);
 });
+
+test("R28: a layer over another base is another snapshot, with what that base has", async () => {
+  const top = join(dir, "same-top");
+  await mkdir(top);
+  await writeFile(join(top, "top"), "same\n");
+  for (const name of ["a", "b"]) {
+    const base = await treeWith(`chain-${name}`, {});
+    await writeFile(join(base, "base"), `${name}\n`);
+    const work = join(dir, `work-chain-${name}`);
+    await mkdir(work);
+    const layout = await writeLayout(work, mediaTypes.oci, [
+      { os: "linux", architecture: "amd64", layers: [base, top], config: {} },
+    ]);
+    const archive = await pack(layout, `chain-${name}`);
+    expect(await ctr("images", "import", "--base-name", `local/chain-${name}`, archive)).toMatchObject({ code: 0 });
+    const cat = ["run", "--rm", `local/chain-${name}:latest`, `chain-${name}`, "cat", "/base", "/top"];
+    expect(await ctr(...cat)).toMatchObject({ code: 0, stdout: `${name}\nsame\n` });
+  }
+});

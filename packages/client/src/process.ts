@@ -89,10 +89,13 @@ export class ContainerProcess implements AsyncDisposable {
     return this.#client.tasks.get(this.containerId, { ...settings, ...this.#exec });
   }
 
-  /** Deletes an ended process once its output was read to the end, and removes its FIFOs. */
+  /**
+   * Deletes an ended process once its output was read to the end, and removes its FIFOs. One that went with its shim
+   * meanwhile has ended as whoever waited for it was told.
+   */
   async delete(settings: CallSettings = {}): Promise<Exit> {
     if (this.#streaming) await this.io.drained();
-    const exit = await this.#delete(settings);
+    const exit = await this.#delete(settings).catch((error: unknown) => this.#knownExit(error));
     this.#gone ??= this.#release();
     await this.#gone;
     return exit;
@@ -146,6 +149,11 @@ export class ContainerProcess implements AsyncDisposable {
       : tasks.deleteProcess(this.containerId, this.execId, settings);
   }
 
+  async #knownExit(error: unknown): Promise<Exit> {
+    if (this.#exit === undefined || !hasCode(error, "not_found")) throw error;
+    return await this.#exit;
+  }
+
   /** Without the caller's signal: clean-up has to happen above all when it fired. */
   async #destroy(): Promise<void> {
     try {
@@ -172,7 +180,8 @@ export class ContainerProcess implements AsyncDisposable {
       if (status === "paused") await this.#client.tasks.resume(this.containerId);
       await this.kill("SIGKILL", { all: this.execId === undefined }).catch(ignoreEnded);
     }
-    await exited;
+    // Whoever waited was told why that failed; whether the process can go is for its deletion to say.
+    await exited.catch(() => undefined);
     return true;
   }
 

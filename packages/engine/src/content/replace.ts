@@ -3,6 +3,7 @@ import { chmod, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import { type Digest, digestAlgorithm, openDigester } from "@ctr/oci";
+import { failpoint } from "../failpoint.ts";
 import type { Store } from "../store/store.ts";
 import { trashPath } from "../store/trash.ts";
 import { blobPath, contentLayout } from "./layout.ts";
@@ -24,7 +25,9 @@ export async function replaceBlob(
   using _held = await store.locks.holdDisk({ signal });
   try {
     await writeVerified(fresh, digest, chunks, signal);
+    failpoint("replace.written");
     await rename(fresh, path);
+    failpoint("replace.renamed");
     await using dir = await open(dirname(path));
     await dir.sync();
   } finally {

@@ -80,6 +80,8 @@ async function storeBlob(
     if (writer.offset > 0n) await writer.truncate(0n, { signal });
     return await fill(content, writer, chunks, options);
   } catch (error) {
+    // On a disk that is full, what is to be dropped makes the room for recording that it was.
+    await writer.truncate(0n, { signal }).catch(() => undefined);
     await writer[Symbol.asyncDispose]();
     // GC takes what cannot be dropped now; the first error is the one to tell.
     await content.abort(ref, { signal: new AbortController().signal }).catch(() => undefined);

@@ -1,14 +1,4 @@
-import {
-  chownSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { chownSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Cancel, Labels, SnapshotUsage } from "@ctr/oci";
 import { failpoint } from "../failpoint.ts";
@@ -18,6 +8,7 @@ import { ensureNamespace } from "../metadata/namespaces.ts";
 import type { Scope } from "../scope.ts";
 import type { ReadTx, WriteTx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
+import { syncDirectoryNow } from "../store/sync-now.ts";
 import { trashPath } from "../store/trash.ts";
 import type { SnapshotDriver, SnapshotPlace } from "./driver.ts";
 import { publishSnapshot } from "./events.ts";
@@ -54,7 +45,10 @@ export interface FilledLayer extends OpenLayer {
   readonly usage: SnapshotUsage;
 }
 
-/** Makes active snapshots without parents, all in one transaction: `prepare` for many. `keep` is put under the lease. */
+/**
+ * Makes active snapshots without parents, all in one transaction: `prepare` for many. `keep` is put under the lease. Of
+ * what is in them nothing is on disk yet: after a power cut they are a dead command's, and nobody goes on with them.
+ */
 export async function prepareLayers(
   places: SnapshotPlaces,
   wanted: { readonly layers: readonly { readonly key: string; readonly labels: Labels }[]; readonly keep?: string },
@@ -75,7 +69,7 @@ export async function prepareLayers(
       if (wanted.keep !== undefined) addToLease(tx, scope, resourceOf(driver), wanted.keep);
       const made = filled.map((layer) => placeLayer(places, tx, layer));
       failpoint("snapshot.renamed");
-      syncDirectory(driver.dir);
+      syncDirectoryNow(driver.dir);
       failpoint("snapshot.on-disk");
       return made;
     });
@@ -185,13 +179,4 @@ function resourceOf(driver: SnapshotDriver): string {
 
 function spaceOf({ namespace }: Scope, { name }: SnapshotDriver): SnapshotSpace {
   return { namespace, snapshotter: name };
-}
-
-function syncDirectory(dir: string): void {
-  const fd = openSync(dir, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -4,10 +4,11 @@ import { ContainerdError } from "@ctr/api";
 import type { Mount } from "@ctr/oci";
 import type { Store } from "../store/store.ts";
 import type { SnapshotDriver, SnapshotPlace } from "./driver.ts";
+import { snapshotsDir } from "./layout.ts";
 
 /** Each snapshot a full copy: works on every filesystem and for every user. */
 export function nativeDriver(store: Pick<Store, "root">): SnapshotDriver {
-  const dir = `${store.root}/io.containerd.snapshotter.v1.native/snapshots`;
+  const dir = snapshotsDir(store, "native");
   const tree = (id: bigint) => join(dir, String(id));
   return {
     name: "native",
@@ -32,18 +33,26 @@ function bind({ id, kind, parents }: SnapshotPlace, tree: (id: bigint) => string
   return { type: "bind", source, target: "", options: ["rbind", kind === "view" ? "ro" : "rw"] };
 }
 
-/** `cp` knows links, devices, holes, attributes and copying by reference; and no name passes through text here. */
+/**
+ * `cp` knows links, devices, holes, attributes and copying by reference; and no name passes through text here. The copy
+ * is on disk before anybody hears of it: half of an image would look like all of it.
+ */
 async function copyTree(from: string, to: string, signal: AbortSignal): Promise<void> {
-  const cp = Bun.spawn(["cp", "-a", "--reflink=auto", "--", `${from}/.`, to], {
+  await runTool(["cp", "-a", "--reflink=auto", "--", `${from}/.`, to], from, signal);
+  await runTool(["sync", "-f", "--", to], from, signal);
+}
+
+async function runTool(argv: readonly [string, ...string[]], from: string, signal: AbortSignal): Promise<void> {
+  const tool = Bun.spawn([...argv], {
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" },
     stdin: "ignore",
     stdout: "ignore",
     stderr: "pipe",
     signal,
   });
-  const [status, stderr] = await Promise.all([cp.exited, new Response(cp.stderr).text()]);
+  const [status, stderr] = await Promise.all([tool.exited, new Response(tool.stderr).text()]);
   signal.throwIfAborted();
   if (status === 0) return;
-  const why = stderr.trim().split("\n")[0] ?? `cp ended with ${status}`;
+  const why = stderr.trim().split("\n")[0] ?? `${argv[0]} ended with ${status}`;
   throw new ContainerdError({ code: "internal", what: "cannot copy the parent snapshot", where: { from }, why });
 }

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import type { Mount } from "@ctr/oci";
 import type { Store } from "../store/store.ts";
 import type { NewSnapshot, SnapshotDriver, SnapshotPlace } from "./driver.ts";
+import { snapshotsDir } from "./layout.ts";
 
 /** Each layer a directory of its own, stacked by the kernel's overlay filesystem; containerd's layout. */
 export function overlayDriver(store: Pick<Store, "root">): SnapshotDriver {
-  const dir = `${store.root}/io.containerd.snapshotter.v1.overlayfs/snapshots`;
+  const dir = snapshotsDir(store, "overlayfs");
   const fs = (id: bigint) => join(dir, String(id), "fs");
   return {
     name: "overlayfs",

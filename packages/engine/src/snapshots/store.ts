@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import type { Cancel, Labels, Mount, SnapshotInfo, SnapshotOptions, SnapshotUsage } from "@ctr/oci";
@@ -10,6 +10,7 @@ import { ensureNamespace } from "../metadata/namespaces.ts";
 import type { Scope } from "../scope.ts";
 import type { WriteTx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
+import { syncDirectoryNow } from "../store/sync-now.ts";
 import { emptyTrash, trashPath } from "../store/trash.ts";
 import type { NewSnapshot, SnapshotDriver } from "./driver.ts";
 import { publishSnapshot } from "./events.ts";
@@ -190,6 +191,8 @@ export class EngineSnapshotter implements StoreSnapshotter {
     failpoint("snapshot.made");
     try {
       await this.#driver.fill(temporary, wanted, { signal });
+      // A container's own: after a power cut it must not lack the directories that it is mounted from.
+      syncDirectoryNow(temporary);
       failpoint("snapshot.filled");
       return this.#store.db.write((tx) => {
         const id = insert(tx);
@@ -198,7 +201,7 @@ export class EngineSnapshotter implements StoreSnapshotter {
         if (existsSync(final)) renameSync(final, trashPath(this.#store));
         renameSync(temporary, final);
         failpoint("snapshot.renamed");
-        syncDirectory(dir);
+        syncDirectoryNow(dir);
         failpoint("snapshot.on-disk");
         return id;
       });
@@ -206,14 +209,5 @@ export class EngineSnapshotter implements StoreSnapshotter {
       rmSync(temporary, { recursive: true, force: true });
       throw error;
     }
-  }
-}
-
-function syncDirectory(dir: string): void {
-  const fd = openSync(dir, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }

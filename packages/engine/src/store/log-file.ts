@@ -4,6 +4,9 @@ import { hasErrno } from "./disk-error.ts";
 /** https://sqlite.org/fileformat2.html#the_wal_header: the last bit says in which order checksums are computed. */
 const MAGIC = 0x377f0682;
 
+/** Stands where a log would while a repair puts a new database in place. */
+export const CUT_OFF = "a repair was cut off";
+
 /** Whether a database has a log with anything in it: every command asks, and loading node:fs takes a millisecond. */
 export function hasLog(path: string): boolean {
   return Bun.file(`${path}-wal`).size > 0;
@@ -15,7 +18,8 @@ export function hasLog(path: string): boolean {
  */
 export function findLogFault(path: string): string | undefined {
   const log = `${path}-wal`;
-  const header = firstBytes(log, 4);
+  const header = firstBytes(log, CUT_OFF.length);
+  if (header.toString() === CUT_OFF) return `${CUT_OFF}, and is to be done again`;
   const magic = header.byteLength < 4 ? 0 : header.readUInt32BE(0);
   const known = magic === 0 || magic === MAGIC || magic === MAGIC + 1;
   return known ? undefined : `${log} is no write-ahead log: what was written last is lost`;

@@ -4,6 +4,7 @@ import { failpoint } from "../failpoint.ts";
 import { type Clock, hostClock } from "./clock.ts";
 import { Database } from "./database.ts";
 import { type Locks, openLocks } from "./locks.ts";
+import { makeSkeleton } from "./skeleton.ts";
 
 /**
  * One store: what lasts in `root`, what lasts until the next boot in `state`. Opened by `openStore`, by any number of
@@ -47,7 +48,7 @@ export function openStore(root: string, options: OpenStoreOptions = {}): Store {
     const stateOf = (made: string) => `${options.stateParent ?? defaultStateParent()}/${made}`;
     if (known) return storeOf(root, { db, id, state: stateOf(id) }, options);
     if (isThere) claimRoot(root);
-    const made = recordFacts(db);
+    const made = recordFacts(db, root);
     return storeOf(root, { db, id: made, state: stateOf(made) }, options);
   } catch (error) {
     db[Symbol.dispose]();
@@ -186,7 +187,8 @@ function readFacts(db: Database): { readonly id: string | undefined; readonly ow
 }
 
 /** The id of a store whose directory has just been looked at. */
-function recordFacts(db: Database): string {
+function recordFacts(db: Database, root: string): string {
+  makeSkeleton(root);
   // SQLite gives what it makes later the mode of the database.
   for (const path of ["", "-wal", "-shm"].map((end) => `${db.path}${end}`))
     if (existsSync(path)) chmodSync(path, 0o600);

@@ -63,10 +63,10 @@ async function checkDatabase({ flags, globals, stdout }: Context): Promise<void>
     `${strayBlobs.length} blobs and ${straySnapshots.length} snapshots are on disk without a readable row\n`,
   );
   if (!flags.repair) throw new ExitError(`ctr: ${path} is damaged\nhint: save what can be read with --repair`, 1);
-  const { rows, blobs, tasks, aside } = await repair.rebuild();
-  await stdout.write(
-    `${path}: rebuilt from ${rows} rows, ${blobs} blobs and ${tasks} tasks; the old file is ${aside}\n`,
-  );
+  const { rows, blobs, tasks, containers, snapshots, lost, aside } = await repair.rebuild();
+  const found = `${blobs} blobs, ${tasks} tasks, ${containers} containers and ${snapshots} snapshots`;
+  await stdout.write(`${path}: rebuilt from ${rows} rows, ${found}; the old file is ${aside}\n`);
+  if (lost > 0) await stdout.write(`${lost} snapshots are lost; their images are unpacked anew when they are run\n`);
 }
 
 function damagedHint(repaired: boolean): string {

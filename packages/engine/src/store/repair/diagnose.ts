@@ -1,4 +1,4 @@
-import { Database as Sqlite } from "bun:sqlite";
+import { SQLiteError, Database as Sqlite } from "bun:sqlite";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ export interface Diagnosis {
 /** Asks SQLite; where that finds a fault, reads a copy of the database through, and compares it with the disk. */
 export function diagnoseStore(root: string): Diagnosis {
   const path = join(root, "meta.db");
-  const first = existsSync(path) ? findFault(path) : undefined;
+  const first = existsSync(path) ? findFault(path, root) : undefined;
   if (first === undefined) return { path, faults: [], strayBlobs: [], straySnapshots: [] };
   const dir = mkdtempSync(join(tmpdir(), "ctr-diagnose-"));
   try {
@@ -71,16 +71,28 @@ export function namesIn(dir: string): readonly string[] {
 }
 
 /** What SQLite says of the file. Others may be writing to a sound one, so that a copy of its files would look damaged. */
-function findFault(path: string): string | undefined {
+function findFault(path: string, root: string): string | undefined {
   const log = findLogFault(path);
   if (log !== undefined) return log;
   try {
     using db = new Sqlite(path, { readonly: true, strict: true, safeIntegers: true });
-    if (db.query("SELECT 1 FROM sqlite_schema WHERE name = 'blobs'").get() === null) return "it has no tables";
+    if (db.query("SELECT 1 FROM sqlite_schema WHERE name = 'blobs'").get() === null) {
+      // The first command may have been killed before it came to them; then there is nothing that they would be of.
+      return isUsed(root) ? "it has no tables" : undefined;
+    }
     return integrityFaults(db)[0];
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return isUnfinished(error) ? undefined : error instanceof Error ? error.message : String(error);
   }
+}
+
+/** The very first transaction was cut off before there was a write-ahead log: whoever opens the file next takes it back. */
+function isUnfinished(error: unknown): boolean {
+  return error instanceof SQLiteError && error.code === "SQLITE_READONLY_ROLLBACK";
+}
+
+function isUsed(root: string): boolean {
+  return blobsOnDisk(root).length > 0 || snapshotsOnDisk(root).length > 0 || ingestDirectories(root) > 0;
 }
 
 function integrityFaults(db: Sqlite): readonly string[] {

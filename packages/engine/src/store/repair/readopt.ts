@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { type Digest, digestAlgorithm, isDigest } from "@ctr/oci";
 import { blobPath, contentLayout } from "../../content/layout.ts";
 import { blobReferences, findReachable } from "./blob-references.ts";
-import { blobsOnDisk, namesIn } from "./diagnose.ts";
+import { blobsOnDisk, namesIn, snapshotsOnDisk } from "./diagnose.ts";
+import { type Bundle, readoptContainers } from "./readopt-containers.ts";
 
 interface Target {
   readonly root: string;
@@ -19,14 +20,26 @@ const LOST_AND_FOUND = "default";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Gives rows to what is on disk and has none in the new database: the store's id, tasks and blobs. */
+/** Gives rows to what is on disk and has none in the new database: the store's id, tasks, their containers, and blobs. */
 export async function readopt({ root, db: path, stateParent }: Target) {
   using db = new Sqlite(path, { strict: true, safeIntegers: true });
   const blobs = await soundStrays(db, root);
-  return db.transaction(() => ({
-    tasks: readoptTasks(db, findState(db, root, stateParent)),
-    blobs: readoptBlobs(db, root, blobs),
-  }))();
+  return db.transaction(() => {
+    const state = findState(db, root, stateParent);
+    const running = state === undefined ? [] : bundlesIn(state).filter(({ path }) => pidOf(path) > 0);
+    return {
+      tasks: readoptTasks(db, running),
+      ...readoptContainers(db, root, running),
+      blobs: readoptBlobs(db, root, blobs),
+      lost: lostSnapshots(db, root),
+    };
+  })();
+}
+
+function lostSnapshots(db: Sqlite, root: string): number {
+  const rows = db.query<{ readonly name: string }, []>("SELECT snapshotter || '/' || id AS name FROM snapshots").all();
+  const known = new Set(rows.map(({ name }) => name));
+  return snapshotsOnDisk(root).filter((name) => !known.has(name)).length;
 }
 
 /** Shims go by the store's state directory, which goes by its id: one that is lost is told by a bundle's link to us. */
@@ -39,12 +52,6 @@ function findState(db: Sqlite, root: string, stateParent: string): string | unde
   if (id === undefined) return undefined;
   db.query("INSERT INTO meta (key, value) VALUES ('id', ?)").run(id);
   return join(stateParent, id);
-}
-
-interface Bundle {
-  readonly namespace: string;
-  readonly id: string;
-  readonly path: string;
 }
 
 function bundlesIn(state: string): readonly Bundle[] {
@@ -69,16 +76,13 @@ function isOurs(bundle: string, root: string): boolean {
 }
 
 /** A task without a row would be taken for debris, and its container be killed. */
-function readoptTasks(db: Sqlite, state: string | undefined): number {
-  if (state === undefined) return 0;
+function readoptTasks(db: Sqlite, running: readonly Bundle[]): number {
   const insert = db.query(
     "INSERT OR IGNORE INTO tasks (namespace, id, bundle, pid, created_at) VALUES (?, ?, ?, ?, ?)",
   );
   let added = 0;
-  for (const { namespace, id, path } of bundlesIn(state)) {
-    const pid = pidOf(path);
-    if (pid > 0) added += insert.run(namespace, id, path, pid, nowNanos()).changes;
-  }
+  for (const { namespace, id, path } of running)
+    added += insert.run(namespace, id, path, pidOf(path), nowNanos()).changes;
   return added;
 }
 

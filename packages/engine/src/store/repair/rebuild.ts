@@ -1,22 +1,14 @@
 import { Database as Sqlite } from "bun:sqlite";
-import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  statSync,
-} from "node:fs";
-import { open } from "node:fs/promises";
+import { mkdirSync, readFileSync, rmSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { ContainerdError } from "@ctr/api";
+import { failpoint } from "../../failpoint.ts";
+import { trashPath } from "../trash.ts";
 import { ingestDirectories, snapshotsOnDisk } from "./diagnose.ts";
 import { makeFreshDatabase, openReadableCopy } from "./readable-copy.ts";
 import { readopt } from "./readopt.ts";
 import { type AnyRow, salvageTable, TABLES } from "./salvage-rows.ts";
+import { swap, syncFile, takeBack } from "./swap.ts";
 
 /** What a rebuild did. */
 export interface Rebuilt {
@@ -26,8 +18,13 @@ export interface Rebuilt {
   readonly rows: number;
   /** Blobs that no readable row named and that have one again, kept by a lease of a day. */
   readonly blobs: number;
-  /** Tasks that no readable row named, found by their bundles. */
+  /** Tasks and containers that no readable row named, found by the bundles of those that run. */
   readonly tasks: number;
+  readonly containers: number;
+  /** Snapshots that no readable row named, found as what those containers are mounted from. */
+  readonly snapshots: number;
+  /** Snapshots on disk that nothing tells the name of: the next collection takes them. */
+  readonly lost: number;
 }
 
 /**
@@ -38,12 +35,17 @@ export interface Rebuilt {
 export async function rebuildDatabase(root: string, options: { readonly stateParent: string }): Promise<Rebuilt> {
   const path = join(root, "meta.db");
   refuseUsers(path);
+  takeBack(path);
   const before = stampOf(path);
-  const dir = mkdtempSync(join(root, "repair-"));
+  // In the trash, so that a process that dies here leaves nothing that is kept.
+  const dir = trashPath({ root });
+  mkdirSync(dir, { mode: 0o700 });
   try {
     const rows = salvage(root, dir, path);
+    failpoint("repair.salvaged");
     const found = await readopt({ root, db: join(dir, "new.db"), stateParent: options.stateParent });
     await syncFile(join(dir, "new.db"));
+    failpoint("repair.readopted");
     refuseUsers(path);
     if (stampOf(path) !== before) throw inUse(path, "it was written to meanwhile");
     return { aside: await swap(path, join(dir, "new.db")), rows, ...found };
@@ -128,24 +130,6 @@ function lastId(db: Sqlite, table: string): bigint {
 
 function rowsOf(db: Sqlite, sql: string, ...values: readonly string[]): readonly AnyRow[] {
   return db.query<AnyRow, string[]>(sql).all(...values);
-}
-
-/** The new file takes the name in one step; the old one has a second name by then. */
-async function swap(path: string, fresh: string): Promise<string> {
-  const aside = `${path}.damaged-${new Date().toISOString().replaceAll(":", "")}`;
-  linkSync(path, aside);
-  if (existsSync(`${path}-wal`)) renameSync(`${path}-wal`, `${aside}-wal`);
-  // The index of the log, which SQLite makes anew from it.
-  rmSync(`${path}-shm`, { force: true });
-  chmodSync(fresh, 0o600);
-  renameSync(fresh, path);
-  await syncFile(join(path, ".."));
-  return aside;
-}
-
-async function syncFile(path: string): Promise<void> {
-  await using file = await open(path);
-  await file.sync();
 }
 
 /** Whoever has a database open in WAL mode holds a lock on it, which the kernel lists by the file. */
