@@ -190,7 +190,7 @@ function expectClean(text: string, what: string): void {
 }
 
 test.each(faults)(
-  "secrets: when %s, no password or token is printed or stored, in whatever way it was given",
+  "R1: secrets: when %s, no password or token is printed or stored, in whatever way it was given",
   async (what, spoilt, flags) => {
     const root = join(dir, `root-${Bun.hash(what).toString(36)}`);
     spoil = spoilt;
@@ -230,7 +230,7 @@ async function expectNothingStored(root: string): Promise<void> {
   expect(found).toMatchObject({ code: 1, stdout: "" });
 }
 
-test("secrets: a proxy's password goes to the proxy and is not printed", async () => {
+test("R1: secrets: a proxy's password goes to the proxy and is not printed", async () => {
   spoil = undefined;
   await using proxy = await startProxy(server.host);
   const address = new URL(proxy.url);
@@ -251,7 +251,7 @@ test.each([
   ["--user=", [`--user=${user}:${password}`], `--user=${user}:${"*".repeat(password.length)}`],
   ["--refresh", ["--refresh", refresh], `--refresh ${"*".repeat(refresh.length)}`],
 ])(
-  "secrets: ps does not show what %s was given, from the first request on, with or without a daemon",
+  "R1: secrets: ps does not show what %s was given, from the first request on, with or without a daemon",
   async (_flag, flags, shown) => {
     for (const local of [[], ["--local"]]) {
       const asked = Promise.withResolvers<void>();
@@ -279,7 +279,7 @@ test.each([
   },
 );
 
-test("secrets: R20: nothing that a container starts is told a proxy's password, or what steers this program", async () => {
+test("R20: secrets: nothing that a container starts is told a proxy's password, or what steers this program", async () => {
   spoil = undefined;
   const root = join(dir, "root-run");
   const log = await file(

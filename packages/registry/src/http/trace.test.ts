@@ -52,7 +52,7 @@ test("traceTransport() tells start lines, fields and text, and hands the bytes o
   ]);
 });
 
-test("traceTransport() shows no field that a hosts.toml may have filled with a key, and no state of an upload", async () => {
+test("R1: traceTransport() shows no field that a hosts.toml may have filled with a key, and no state of an upload", async () => {
   const headers = { Range: "bytes=1-", "X-Registry-Key": "hidden", Cookie: "hidden", Authorization: "hidden" };
   const { lines } = await tell({ ...get, headers }, "{}");
   expect(lines).toContain("Range: bytes=1-");
