@@ -284,7 +284,7 @@ test("R20: secrets: nothing that a container starts is told a proxy's password, 
   const root = join(dir, "root-run");
   const log = await file(
     "log.sh",
-    `#!/bin/sh\nenv >${dir}/log.env\nls -l /proc/self/fd >${dir}/log.fds\nexec 4>&-\nexec 5>&-\ncat <&3 >/dev/null\n`,
+    `#!/bin/sh\nenv >${dir}/log.env\nls /proc/self/fd >${dir}/log.fds\nexec 4>&-\nexec 5>&-\ncat <&3 >/dev/null\n`,
   );
   await chmod(log, 0o755);
   const env = {
@@ -310,9 +310,18 @@ test("R20: secrets: nothing that a container starts is told a proxy's password, 
       ]);
       expectClean(environ + cmdline, cmdline);
     }
+    const [digest = ""] = (await ctr("content", "ls", "-q")).split("\n");
+    const editor = `{ env; ls /proc/self/fd; } >${dir}/editor.txt; echo >>`;
+    await ctr("content", "edit", "--editor", editor, digest);
+    const edited = await readFile(join(dir, "editor.txt"), "utf8");
+    expect(edited.match(/^(?:BUN|NODE|CTR)_/gm)).toBeNull();
+    // The last is the directory that `ls` reads.
+    expect(edited.match(/^\d+$/gm)).toEqual(["0", "1", "2", "3"]);
     await ctr("tasks", "kill", "-s", "KILL", "-a", "c");
     await ctr("tasks", "rm", "--force", "c");
     expectClean(await readFile(join(dir, "log.env"), "utf8"), "log binary");
+    // 3, 4 and 5 are the streams and the sign that it is ready; 6 is the directory that `ls` reads.
+    expect((await readFile(join(dir, "log.fds"), "utf8")).trim().split("\n")).toEqual([..."0123456"]);
     await expectNothingStored(root);
   } finally {
     await forgetStore(root);
