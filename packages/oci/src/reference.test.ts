@@ -32,7 +32,7 @@ test.each([
 });
 
 test.each(["me:pw@host:1/a/b:1", "https://me:pw@host/a:1", "tok@host/a"])(
-  "parseReference() refuses %s, whose password would be an image's name, and does not show it",
+  "R1: parseReference() refuses %s, whose password would be an image's name, and does not show it",
   (text) => {
     const parse = () => parseReference(text);
     expect(parse).toThrow("it holds a user or password before its host");
