@@ -79,6 +79,19 @@ export async function forgetStore(root: string): Promise<void> {
   await rm(state, { recursive: true, force: true });
 }
 
+/** Shims of a store and all that they started. */
+export async function processesOf(root: string): Promise<readonly string[]> {
+  const lines = (await mustRun(["ps", "-eo", "pid=,ppid=,args="])).trim().split("\n");
+  const rows = lines.map((line) => line.trim().split(/\s+/));
+  const socket = join(stateOf(root), "engine.sock");
+  const found = new Set(rows.filter((row) => row.includes(socket)).map(([pid = ""]) => pid));
+  for (let before = -1; before < found.size; ) {
+    before = found.size;
+    for (const [pid = "", parent = ""] of rows) if (found.has(parent)) found.add(pid);
+  }
+  return [...found];
+}
+
 /** The state directory of a store: its name is in the store's database. */
 export function stateOf(root: string): string {
   using db = new Database(join(root, "meta.db"), { readonly: true });

@@ -5,6 +5,7 @@ import {
   fixedCredentials,
   splitUser,
 } from "@ctr/registry";
+import { hideArgument } from "@ctr/sys";
 import type { CommandContext } from "./command.ts";
 import type { RefusalHint } from "./go-worded-resolver.ts";
 import { readPassword } from "./password.ts";
@@ -25,11 +26,13 @@ export async function chooseCredentials(
 ): Promise<ChosenCredentials> {
   if (user !== "") {
     const { username, password } = splitUser(user);
+    if (password !== undefined) hideArgument(password);
     const secret = password ?? (await readPassword(around));
     const source = fixedCredentials({ kind: "password", username, password: secret });
     return { source, refusalHint: () => `the registry refuses user "${username}" of --user: check name and password` };
   }
   if (refresh !== "") {
+    hideArgument(refresh);
     const source = fixedCredentials({ kind: "refresh-token", token: refresh });
     return { source, refusalHint: () => "the registry refuses the token of --refresh: log in for a new one" };
   }

@@ -31,6 +31,15 @@ test.each([
   expect(() => parseReference(text)).toThrow(message);
 });
 
+test.each(["me:pw@host:1/a/b:1", "https://me:pw@host/a:1", "tok@host/a"])(
+  "R1: parseReference() refuses %s, whose password would be an image's name, and does not show it",
+  (text) => {
+    const parse = () => parseReference(text);
+    expect(parse).toThrow("it holds a user or password before its host");
+    expect(parse).not.toThrow(/pw|tok/);
+  },
+);
+
 test("a reference has host, path, tag and digest", () => {
   const reference = parseReference(`localhost:5000/a/b:v1@sha256:${hex}`);
   expect(referenceHost(reference)).toBe("localhost:5000");

@@ -9,8 +9,20 @@ export interface Reference {
   readonly object: string;
 }
 
+/** Refuses a password or token in a reference: it would be stored, and shown, as part of an image's name. */
+export function refuseUserInfo(text: string): void {
+  if (!/^(?:[a-z][a-z0-9+.-]*:)?(?:\/\/)?[^/]*@[^/]*\//i.test(text)) return;
+  throw new ContainerdError({
+    code: "invalid_argument",
+    what: "cannot read reference",
+    why: "it holds a user or password before its host",
+    fix: "give credentials with --user name:password",
+  });
+}
+
 /** Reads a containerd reference. Throws `invalid_argument` with Go's words: `invalid reference`, `hostname required`. */
 export function parseReference(text: string): Reference {
+  refuseUserInfo(text);
   if (text.includes("://")) throw badReference(text, "invalid reference");
   const fault = urlFault(text);
   if (fault !== undefined) throw badReference(text, fault);

@@ -1,4 +1,5 @@
 import type { HttpLog, RegistryCredentials, RegistrySource } from "@ctr/client";
+import { refuseUserInfo } from "@ctr/oci";
 import type { CredentialSource } from "@ctr/registry";
 import type { FlagValues } from "../flag.ts";
 import type { Logger } from "../log.ts";
@@ -10,6 +11,7 @@ type Around = CredentialSurroundings & { readonly log: Logger };
 
 /** The registry's side of a transfer, as the registry flags describe it. `--hosts-dir` is the daemon's to read. */
 export async function registrySide(reference: string, flags: RegistryFlags, around: Around): Promise<RegistrySource> {
+  refuseUserInfo(reference);
   const { source } = await chooseCredentials(flags, around);
   return {
     reference,

@@ -9,10 +9,19 @@ const CHUNK_BYTES = 1024 * 1024;
 /** What is read at once and without a thread: a manifest or a configuration, which lists of images read by the hundred. */
 const SMALL_BYTES = 64 * 1024;
 
-/** Opens the bytes of a blob that is recorded with `size`. `data_loss` when the record is there and the file is not. */
+/** Opens the bytes of a blob that is recorded with `size`. `data_loss` when its file is missing, or of another size. */
 export function openBlob(path: string, { digest, size }: Pick<ContentInfo, "digest" | "size">): BlobReader {
   const bytes = size > 0n && size <= SMALL_BYTES ? mapped(path) : undefined;
-  return bytes === undefined ? openFile(path, digest) : openBytes(bytes);
+  const reader = bytes === undefined ? openFile(path, digest) : openBytes(bytes);
+  if (reader.size === size) return reader;
+  // Closing a file that was only read has nothing to say.
+  void reader[Symbol.asyncDispose]();
+  throw damaged(digest, `it has ${reader.size} bytes, its record says ${size}`);
+}
+
+function damaged(digest: Digest, why: string, cause?: unknown): ContainerdError {
+  const fix = "fetch it again with `ctr content verify --repair`";
+  return new ContainerdError({ code: "data_loss", what: "cannot read blob", where: { digest }, why, fix, cause });
 }
 
 /**
@@ -66,14 +75,7 @@ function openForReading(path: string, digest: Digest): number {
     return openSync(path, "r");
   } catch (error) {
     if (!hasErrno(error, "ENOENT")) throw diskError(error, "cannot read blob", { digest });
-    throw new ContainerdError({
-      code: "data_loss",
-      what: "cannot read blob",
-      where: { digest },
-      why: "its bytes are gone from the store",
-      fix: "fetch them again with `ctr content verify --repair`",
-      cause: error,
-    });
+    throw damaged(digest, "its bytes are gone from the store", error);
   }
 }
 

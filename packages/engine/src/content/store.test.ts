@@ -204,6 +204,22 @@ test("readerAt() reads a range, and says so when the file is gone", async () => 
   await expect(content.readerAt(digest)).rejects.toMatchObject({ code: "data_loss" });
 });
 
+test.each([
+  ["shorter", "lay", "3"],
+  ["longer", "layers", "6"],
+  ["empty", "", "0"],
+])("C8: readerAt() refuses a file that is %s than its record says", async (_how, text, size) => {
+  using store = openTestStore();
+  const content = contentOf(store);
+  const digest = await put(content, layer);
+  await Bun.file(content.pathOf(digest)).delete();
+  await Bun.write(content.pathOf(digest), text);
+  await expect(content.readerAt(digest)).rejects.toMatchObject({
+    code: "data_loss",
+    why: `it has ${size} bytes, its record says 5`,
+  });
+});
+
 test("sweepContent() takes what no row names and leaves the rest", async () => {
   using store = openTestStore();
   const content = contentOf(store);

@@ -1,6 +1,6 @@
 import { ContainerdError, introspectionTypes, protobufAny } from "@ctr/api";
+import { scrubbedEnvironment } from "@ctr/sys";
 import { defaultLibexec, resolveShimBinary, shimSearchPath } from "./shim-binary.ts";
-import { scrubbedEnvironment } from "./shim-host.ts";
 
 const REQUEST = "containerd.types.RuntimeRequest";
 const INFO = "containerd.types.RuntimeInfo";

@@ -40,9 +40,3 @@ export function callerOpenFiles(): number {
     return USUAL_OPEN_FILES;
   }
 }
-
-/** This process's environment without what steers the runtime we are built on. */
-export function scrubbedEnvironment(): Record<string, string> {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(?:BUN|NODE)_/.test(name));
-  return Object.fromEntries(kept.map(([name, value]) => [name, value ?? ""]));
-}

@@ -1,5 +1,6 @@
 import { ContainerdError } from "@ctr/api";
-import { callerOpenFiles, scrubbedEnvironment, shimCgroups } from "./shim-host.ts";
+import { lastingEnvironment } from "@ctr/sys";
+import { callerOpenFiles, shimCgroups } from "./shim-host.ts";
 
 /** What every call of a shim binary needs to know. */
 export interface ShimCommand {
@@ -27,10 +28,10 @@ const START_TIMEOUT_MS = 30_000;
 const DELETE_TIMEOUT_MS = 10_000;
 
 /**
- * Joins cgroups by writing its own pid, sets the limit of open files, and becomes the shim. Whatever of the first two
- * is not allowed here is left as it is.
+ * Joins cgroups by writing its own pid, sets the limit of open files and a daemon's umask, and becomes the shim. Whatever
+ * of the first two is not allowed here is left as it is.
  */
-const LAUNCHER = `ulimit -S -n "$1" 2>/dev/null; shift
+const LAUNCHER = `umask 022; ulimit -S -n "$1" 2>/dev/null; shift
 while [ "$1" != -- ]; do { echo $$ >"$1"; } 2>/dev/null; shift; done
 shift; exec "$@"`;
 
@@ -104,7 +105,7 @@ async function run(argv: string[], command: ShimCommand, options: RunOptions): P
 
 function shimEnvironment(command: ShimCommand): Record<string, string> {
   return {
-    ...scrubbedEnvironment(),
+    ...lastingEnvironment(),
     PATH: command.searchPath.join(":"),
     GOMAXPROCS: "2",
     TTRPC_ADDRESS: command.eventsSocket,

@@ -1,4 +1,4 @@
-import { chownSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Mount } from "@ctr/oci";
 import type { Store } from "../store/store.ts";
@@ -16,7 +16,9 @@ export function overlayDriver(store: Pick<Store, "root">): SnapshotDriver {
     hasCleanup: true,
     async fill(target, snapshot) {
       const tree = join(target, "fs");
-      mkdirSync(tree, { mode: 0o755 });
+      mkdirSync(tree);
+      // Whatever the umask: this is the container's `/`, which every user in it has to pass.
+      chmodSync(tree, 0o755);
       giveOwner(tree, snapshot, fs);
       if (snapshot.kind === "active") mkdirSync(join(target, "work"), { mode: 0o711 });
     },

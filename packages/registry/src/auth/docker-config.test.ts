@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { dockerConfigCredentials } from "./docker-config.ts";
@@ -68,6 +68,7 @@ test("dockerConfigCredentials() falls back to auths when the helper knows nothin
 
 test.each([
   ["fails", "echo boom; exit 1", "boom"],
+  ["fails with an answer", `echo '{"Secret":"secret-looking-text"}'; exit 1`, "it failed"],
   ["answers nonsense", "echo secret-looking-text", "its answer is not JSON"],
 ])("R23: dockerConfigCredentials() makes an error of a helper that %s", async (_what, script, message) => {
   addHelper("test", script);
@@ -75,6 +76,22 @@ test.each([
   expect(error).toMatchObject({ code: "unauthenticated" });
   expect(String(error)).toContain(message);
   expect(String(error)).not.toContain("secret-looking-text");
+});
+
+test("R20: a credential helper gets no descriptor above 2 and nothing that steers this program", async () => {
+  const told = join(dir, "told");
+  addHelper("test", `{ env; ls /proc/self/fd; } >${told}; echo '{"Username":"u","Secret":"s"}'`);
+  const before = ["BUN_E2E", "NODE_E2E", "CTR_E2E"];
+  for (const name of before) process.env[name] = "1";
+  try {
+    await source({ credsStore: "test" })("a");
+  } finally {
+    for (const name of before) delete process.env[name];
+  }
+  const lines = readFileSync(told, "utf8").trim().split("\n");
+  expect(lines.filter((line) => /^(?:BUN|NODE|CTR)_/.test(line))).toEqual([]);
+  // 3 is the directory that `ls` reads.
+  expect(lines.filter((line) => /^\d+$/.test(line))).toEqual(["0", "1", "2", "3"]);
 });
 
 test("dockerConfigCredentials() refuses a helper's name that is a path", async () => {

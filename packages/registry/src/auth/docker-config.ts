@@ -1,4 +1,5 @@
 import { ContainerdError } from "@ctr/api";
+import { scrubbedEnvironment } from "@ctr/sys";
 import type { Environment } from "../http/proxy.ts";
 import { authFiles } from "./auth-files.ts";
 import { type CredentialSource, type Credentials, decodeBasic, TOKEN_USER } from "./credentials.ts";
@@ -103,7 +104,8 @@ async function askHelper(name: string, key: string, options: DockerConfigOptions
   // The helpers' common words for "not here"; they come with exit status 1.
   if (failed && /credentials not found|no credentials server url|not found in native keychain/i.test(stdout))
     return undefined;
-  if (failed) throw helperFailed(name, stdout.trim().split("\n", 1)[0] || "it failed");
+  // What looks like an answer may hold the secret: it is no message.
+  if (failed) throw helperFailed(name, (!stdout.includes("{") && stdout.trim().split("\n", 1)[0]) || "it failed");
   let answer: unknown;
   try {
     answer = JSON.parse(stdout);
@@ -123,7 +125,12 @@ function runHelper(
   options: DockerConfigOptions,
 ): Promise<{ readonly stdout: string; readonly failed: boolean }> {
   const { execFile } = process.getBuiltinModule("node:child_process");
-  const limits = { timeout: HELPER_TIMEOUT_MS, maxBuffer: MAX_HELPER_OUTPUT, signal: options.signal };
+  const limits = {
+    timeout: HELPER_TIMEOUT_MS,
+    maxBuffer: MAX_HELPER_OUTPUT,
+    signal: options.signal,
+    env: scrubbedEnvironment(),
+  };
   return new Promise((resolve, reject) => {
     const child = execFile(`docker-credential-${name}`, ["get"], limits, (error, stdout) => {
       if (error !== null && typeof error.code !== "number") {

@@ -40,6 +40,8 @@ export function redactUrl(url: URL): string {
   const copy = new URL(url);
   copy.username = "";
   copy.password = "";
+  // A hosts.toml whose server is `ftp://user:password@host` means host `ftp`, as in containerd, and the rest is a path.
+  copy.pathname = copy.pathname.replace(/\/\/[^/@]*@/, "//");
   for (const key of new Set(copy.searchParams.keys())) {
     if (!harmlessKeys.has(key)) copy.searchParams.set(key, "redacted");
   }

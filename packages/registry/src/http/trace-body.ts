@@ -47,6 +47,9 @@ function textLines(text: string, left: number): readonly string[] {
 /** Masks by member name, in JSON as well as in forms; a text cut short may end within a value. */
 export function maskSecrets(text: string): string {
   return text
-    .replace(new RegExp(`("(?:${SECRET_MEMBERS})"\\s*:\\s*)"(?:[^"\\\\]|\\\\.)*(?:"|$)`, "gi"), '$1"<redacted>"')
+    .replace(
+      new RegExp(`("(?:${SECRET_MEMBERS})"\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\.)*(?:"|$)|[[{][^\\]}]*[\\]}]?)`, "gi"),
+      '$1"<redacted>"',
+    )
     .replace(new RegExp(`(^|&)(${SECRET_MEMBERS})=[^&\\r\\n]*`, "gi"), "$1$2=<redacted>");
 }

@@ -52,9 +52,18 @@ test("traceTransport() tells start lines, fields and text, and hands the bytes o
   ]);
 });
 
+test("R1: traceTransport() shows no field that a hosts.toml may have filled with a key, and no state of an upload", async () => {
+  const headers = { Range: "bytes=1-", "X-Registry-Key": "hidden", Cookie: "hidden", Authorization: "hidden" };
+  const { lines } = await tell({ ...get, headers }, "{}");
+  expect(lines).toContain("Range: bytes=1-");
+  expect(lines).toContain("X-Registry-Key: <redacted>");
+  expect(lines.join("\n")).not.toContain("hidden");
+});
+
 test.each([
   ["a token answer", '{"token":"hidden","access_token": "hid\\"den","expires_in":60}', "application/json"],
   ["a form", "grant_type=password&username=me&password=hidden&x=1", "application/x-www-form-urlencoded"],
+  ["an answer that is no text", '{"token": ["hidden", "hidden"]}', "application/json"],
   ["an answer cut short", '{"refresh_token":"hidden', "application/json"],
 ])("traceTransport() masks the secrets of %s", async (_what, text, type) => {
   const answered = await tell({ method: "GET", url: new URL("http://r.example/"), headers: {} }, text, type);

@@ -19,8 +19,12 @@ export interface HttpTrace {
   onConnect?(address: string): void;
 }
 
-/** Fields whose value proves who is asking, or lets another ask in his name. */
-const secretFields: ReadonlySet<string> = new Set(["authorization", "proxy-authorization", "cookie", "set-cookie"]);
+/** Fields of a request that say nothing secret; a hosts.toml may set any other to a key. */
+const openFields: ReadonlySet<string> = new Set(
+  "accept accept-encoding connection content-length content-range content-type host range user-agent".split(" "),
+);
+/** Fields of an answer whose value lets another ask in our name. */
+const secretFields: ReadonlySet<string> = new Set(["set-cookie", "authorization", "proxy-authorization"]);
 
 /** The same transport, telling `trace` of each request and answer. */
 export function traceTransport(transport: HttpTransport, trace: HttpTrace): HttpTransport {
@@ -51,21 +55,33 @@ function traceRequestBody(request: HttpRequest, { onBody }: HttpTrace): HttpRequ
 function requestLines(request: HttpRequest): readonly string[] {
   const url = new URL(redactUrl(request.url));
   const fields = Object.entries(request.headers).flatMap(([name, value]) =>
-    (typeof value === "string" ? [value] : value).map((one) => fieldLine(name, one)),
+    (typeof value === "string" ? [value] : value).map((one) => requestField(name, one)),
   );
   const length = request.body === undefined ? [] : [`Content-Length: ${request.body.length}`];
   return [`${request.method} ${url.pathname}${url.search} HTTP/1.1`, `Host: ${url.host}`, ...fields, ...length];
 }
 
 function responseLines(response: HttpResponse): readonly string[] {
-  const fields = response.headers.entries().map(([name, value]) => fieldLine(name, value));
+  const fields = response.headers.entries().map(([name, value]) => responseField(name, value, response.url));
   return [`HTTP/1.1 ${response.status} ${response.reason}`, ...fields];
 }
 
-function fieldLine(name: string, value: string): string {
+function requestField(name: string, value: string): string {
   const lower = name.toLowerCase();
-  if (lower.endsWith("authorization")) return `${name}: ${value.split(" ", 1)[0]} <redacted>`;
+  if (lower.endsWith("authorization") && value.includes(" ")) return `${name}: ${value.split(" ", 1)[0]} <redacted>`;
+  return `${name}: ${openFields.has(lower) ? value : "<redacted>"}`;
+}
+
+function responseField(name: string, value: string, from: URL): string {
+  const lower = name.toLowerCase();
   if (secretFields.has(lower)) return `${name}: <redacted>`;
-  if (lower === "location" && URL.canParse(value)) return `${name}: ${redactUrl(new URL(value))}`;
+  if (lower === "location") return `${name}: ${redactLocation(value, from)}`;
   return `${name}: ${value}`;
+}
+
+/** A place in full, or on the host that names it. */
+function redactLocation(value: string, from: URL): string {
+  if (!URL.canParse(value, from.href)) return "<redacted>";
+  const redacted = redactUrl(new URL(value, from));
+  return URL.canParse(value) ? redacted : redacted.slice(new URL(redacted).origin.length);
 }

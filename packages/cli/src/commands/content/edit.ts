@@ -38,7 +38,9 @@ async function openTemporary(parent = ""): Promise<{ readonly path: string } & A
 }
 
 async function runEditor(command: string): Promise<void> {
-  const child = Bun.spawn(["sh", "-c", command], { stdio: ["inherit", "inherit", "inherit"] });
+  const { scrubbedEnvironment } = await import("@ctr/sys");
+  const env = scrubbedEnvironment();
+  const child = Bun.spawn(["sh", "-c", command], { env, stdio: ["inherit", "inherit", "inherit"] });
   const code = await child.exited;
   if (child.signalCode) throw new ExitError(`signal: ${child.signalCode}`, 1);
   if (code !== 0) throw new ExitError(`exit status ${code}`, 1);
