@@ -36,6 +36,8 @@ export interface SoakReport {
 }
 
 const SAMPLE_MS = 1000;
+/** For a command of the clean-up: the machine may be busy with other things. */
+const CLEAN_UP_MS = 600_000;
 
 /** `ctr serve` under Go clients at mixed work; see soak.go for what they do, and check by themselves. */
 export async function soak({ clients, seconds, onSample }: SoakOptions): Promise<SoakReport> {
@@ -87,7 +89,8 @@ async function settled(look: () => Promise<Sample>, before: Sample): Promise<Sam
 
 /** Removes what the clients meant to keep, and names what is there all the same. */
 async function leftovers(daemon: Awaited<ReturnType<typeof startServe>>): Promise<readonly string[]> {
-  const ctr = (...words: readonly string[]) => mustRun([ourCtr, "-a", daemon.address, ...words]);
+  const ctr = (...words: readonly string[]) =>
+    mustRun([ourCtr, "-a", daemon.address, ...words], { timeoutMs: CLEAN_UP_MS });
   const namespaces = (await ctr("namespaces", "ls", "-q")).split("\n").filter((name) => name !== "");
   const left: string[] = [];
   for (const namespace of namespaces) {
