@@ -22,6 +22,9 @@ export const content: readonly Case[] = [
       quietly(arena.command(who, "content", "ingest", "--expected-digest", digest, "bench"), file(arena)),
     async after(arena, who) {
       await arena.ctr(who, "content", "rm", digest);
+      // containerd lends a blob that any of its namespaces has: it has to be gone before the next turn.
+      await arena.ctr(who, "leases", "create", "--id", "gone");
+      await arena.ctr(who, "leases", "rm", "--sync", "gone");
       await quietly(["sync", "-f", arena.dir]);
     },
   },
