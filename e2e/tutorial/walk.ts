@@ -174,6 +174,9 @@ export function describeTutorial({
     // An editor that saves as vim does: a new file under the old name.
     const save = editsInPlace ? 'cat "$1.new" >"$1" && rm "$1.new"' : 'mv "$1.new" "$1"';
     await writeFile(editor, `#!/bin/sh\ntr -d "\\n" <"$1" >"$1.new" && ${save}\n`, { mode: 0o755 });
+    // Nothing refers to what is edited, so a collection that is due would take it before it is read.
+    await line(["leases", "create", "--id", "collect"]);
+    await line(["leases", "delete", "--sync", "collect"]);
     const digest = (await line(["content", "edit", "--editor", editor, layout.target.digest])).trim();
     expect(digest).toBe(sha256(Buffer.from(before.replaceAll("\n", ""))));
     expect(await line(["content", "get", digest])).toBe(before.replaceAll("\n", ""));
