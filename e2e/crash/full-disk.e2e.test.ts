@@ -162,6 +162,7 @@ test.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
     expect(checkStore(disk.root).problems).toEqual([]);
     await disk.empty();
     expect(await disk.ctr(...words)).toMatchObject({ code: 0 });
+    expect(keysIn((await disk.ctr("snapshots", "ls")).stdout).filter((key) => key.startsWith("extract-"))).toEqual([]);
     expect(await disk.ctr("content", "verify")).toMatchObject({ code: 0 });
     expect(checkStore(disk.root)).toMatchObject({ problems: [], garbage: [] });
   },
@@ -177,13 +178,26 @@ function expectOneLine({ code, stderr }: Outcome): void {
   expect(more).toEqual([]);
 }
 
+/**
+ * Keys, but for extractions: with what was fetched still on the disk, there may be no room to delete a row either. It goes
+ * with the collection of the next command that has some.
+ */
+function snapshotsIn(table: string): readonly string[] {
+  return keysIn(table).filter((key) => !key.startsWith("extract-"));
+}
+
+function keysIn(table: string): readonly string[] {
+  const lines = table.split("\n").slice(1);
+  return lines.map((line) => line.split(/\s/, 1)[0] ?? "").filter((key) => key !== "");
+}
+
 /** What there is by name, and what runs or is mounted. */
 async function everything({ root, ctr }: SmallDisk) {
   const list = async (...words: readonly string[]) => (await ctr(...words)).stdout;
   return {
     images: await list("images", "ls", "-q"),
     containers: await list("containers", "ls", "-q"),
-    snapshots: await list("snapshots", "ls"),
+    snapshots: snapshotsIn(await list("snapshots", "ls")),
     tasks: await list("tasks", "ls"),
     // What was fetched of a layer stays for the pull that goes on with it.
     ingests: (await list("content", "active")).split("\n").filter((line) => !/^(REF|layer-)/.test(line)),
