@@ -1,3 +1,5 @@
+import { spreadOf } from "./stats.ts";
+
 /** A figure of its own, that no ratio to the Go ctr tells. */
 export interface Fact {
   readonly name: string;
@@ -16,11 +18,6 @@ export function tableOfFacts(facts: readonly Fact[]): string {
   return ["| figure | value | goal |", "| --- | --- | --- |", ...facts.map(line)].join("\n");
 }
 
-export function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
 /** Milliseconds that `work` takes, the median of `rounds` after one that does not count; `before` each is not timed. */
 export async function timeOf(
   rounds: number,
@@ -34,5 +31,5 @@ export async function timeOf(
     await work();
     if (round >= 0) times.push(Number(process.hrtime.bigint() - begun) / 1e6);
   }
-  return medianOf(times);
+  return spreadOf(times).median;
 }

@@ -4,8 +4,9 @@ import { pushLayout } from "../../e2e/support/images.ts";
 import type { Arena } from "../arena.ts";
 import { quietly } from "../case.ts";
 import { removeImage } from "../cases/pulls.ts";
-import { type Fact, medianOf, timeOf } from "../facts.ts";
+import { type Fact, timeOf } from "../facts.ts";
 import { benchImage } from "../images.ts";
+import { spreadOf } from "../stats.ts";
 
 /** Cores that the machine has for us; the floor counts on all of them all the time. */
 const CORES = navigator.hardwareConcurrency;
@@ -34,10 +35,10 @@ export async function floor(arena: Arena): Promise<readonly Fact[]> {
   return [
     {
       name: "floor of a pull of 6 gzip layers: processor time of the tools over all cores",
-      value: medianOf(floors),
+      value: spreadOf(floors).median,
       unit: "ms",
     },
-    { name: "our pull of it, against the floor", value: medianOf(ratios), unit: "times", goal: 1.4 },
+    { name: "our pull of it, against the floor", value: spreadOf(ratios).median, unit: "times", goal: 1.4 },
     { name: "`runc run` of `true`, without a shim", value: await bareRunc(arena), unit: "ms" },
   ];
 }

@@ -1,8 +1,8 @@
-import { readdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { hasErrno } from "../store/disk-error.ts";
 import type { Store } from "../store/store.ts";
 import { removeBundle } from "./bundle.ts";
+import { namesByNamespace } from "./state-names.ts";
 import { taskLock, taskPaths } from "./task-paths.ts";
 import { findTask } from "./task-rows.ts";
 
@@ -11,9 +11,8 @@ import { findTask } from "./task-rows.ts";
  * round. No shim is in such a bundle: its row is there before a shim starts, and goes when the shim is gone.
  */
 export async function removeStrayBundles(store: Store): Promise<void> {
-  const dir = join(store.state, "bundles");
-  for (const namespace of namesIn(dir)) {
-    for (const name of namesIn(join(dir, namespace))) await removeStray(store, namespace, name);
+  for (const { namespace, name } of namesByNamespace(join(store.state, "bundles"))) {
+    await removeStray(store, namespace, name);
   }
 }
 
@@ -25,14 +24,4 @@ async function removeStray(store: Store, namespace: string, name: string): Promi
   if (lock === undefined) return;
   if (name.startsWith(".")) rmSync(join(paths.bundle, "..", name), { recursive: true, force: true });
   if (store.db.read((tx) => findTask(tx, namespace, paths.id)) === undefined) await removeBundle(paths);
-}
-
-function namesIn(dir: string): readonly string[] {
-  try {
-    return readdirSync(dir);
-  } catch (error) {
-    // No task was ever made, or its directory is being removed.
-    if (hasErrno(error, "ENOENT", "ENOTDIR")) return [];
-    throw error;
-  }
 }

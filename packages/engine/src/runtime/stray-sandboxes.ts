@@ -1,16 +1,15 @@
-import { readdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { hasErrno } from "../store/disk-error.ts";
 import type { Store } from "../store/store.ts";
 import { removeBundle, removeDeadSocket } from "./bundle.ts";
 import { isMade, sandboxLock, sandboxPaths } from "./sandbox-paths.ts";
+import { namesByNamespace } from "./state-names.ts";
 import { killProcessesIn } from "./stray-processes.ts";
 
 /** Removes sandboxes whose process was killed while it made them, with the shim it may have started. */
 export async function removeStraySandboxes(store: Store): Promise<void> {
-  const dir = join(store.state, "sandboxes");
-  for (const namespace of namesIn(dir)) {
-    for (const name of namesIn(join(dir, namespace))) await removeStray(store, namespace, name);
+  for (const { namespace, name } of namesByNamespace(join(store.state, "sandboxes"))) {
+    await removeStray(store, namespace, name);
   }
 }
 
@@ -25,14 +24,4 @@ async function removeStray(store: Store, namespace: string, name: string): Promi
   await killProcessesIn(paths.bundle);
   removeDeadSocket(paths.bundle);
   await removeBundle(paths);
-}
-
-function namesIn(dir: string): readonly string[] {
-  try {
-    return readdirSync(dir);
-  } catch (error) {
-    // No sandbox was ever made, or its directory is being removed.
-    if (hasErrno(error, "ENOENT", "ENOTDIR")) return [];
-    throw error;
-  }
 }
