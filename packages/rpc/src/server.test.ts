@@ -94,8 +94,9 @@ test("connectH2c() reports a socket that its user may not open as EACCES", async
   await using _server = await serve(path, {}, { mode: 0o600 });
   await chmod(temp.dir, 0o755);
   const program = `
-    process.setgid?.(65534); process.setuid?.(65534);
+    // Before it becomes somebody else, who may not be let into the directory of this checkout.
     const { connectH2c } = await import(${JSON.stringify(join(import.meta.dir, "index.ts"))});
+    process.setgid?.(65534); process.setuid?.(65534);
     await connectH2c({ path: ${JSON.stringify(path)}, signal: new AbortController().signal }).catch((e) => console.log(e.errno));`;
   const child = Bun.spawn([process.execPath, "-e", program], { stdout: "pipe", stderr: "pipe" });
   // Only root can become somebody else; anyone else is refused nothing here.
