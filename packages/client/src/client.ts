@@ -84,6 +84,7 @@ export class Client implements AsyncDisposable {
     return this.#facade("content", async () => new (await import("./content.ts")).RemoteContentStore(this), {
       read: true,
       walk: true,
+      summaries: true,
     });
   }
 
@@ -95,7 +96,7 @@ export class Client implements AsyncDisposable {
   snapshots(name = ""): RemoteSnapshotter {
     const facts = { name: name === "" ? this.snapshotter : name };
     const load = async () => new (await import("./snapshots.ts")).RemoteSnapshotter(this, facts.name);
-    return lazyFacade(load, { walk: true }, facts);
+    return lazyFacade(load, { walk: true, summaries: true }, facts);
   }
 
   get differ(): RemoteDiffer {

@@ -13,6 +13,7 @@ import {
   parseDigest,
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import { onlyFields } from "./fields.ts";
 import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
 import { timestampFromWire } from "./wire.ts";
@@ -26,6 +27,11 @@ export interface RemoteWriterSettings extends CallSettings {
   /** Bytes; left out when unknown. */
   readonly size?: bigint | undefined;
 }
+
+/** What a list shows of a blob. */
+export type ContentSummary = Pick<ContentInfo, "digest" | "size" | "createdAt" | "labels">;
+
+const SUMMARY_FIELDS = ["digest", "size", "created_at", "labels"];
 
 /** A writer whose calls need no signal. It holds its ref until it is committed or disposed. */
 export interface RemoteBlobWriter extends BlobWriter {
@@ -60,6 +66,15 @@ export class RemoteContentStore implements ContentStore {
     for await (const { info } of (await this.#service).list({ filters }, this.#client.callOptions(settings))) {
       for (const entry of info) yield infoFromWire(entry);
     }
+  }
+
+  /** What `walk` gives, page by page as it comes, for who only shows it: cheap, however many there are. */
+  async *summaries(
+    filters: readonly string[] = [],
+    settings: CallSettings = {},
+  ): AsyncIterable<readonly ContentSummary[]> {
+    const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
+    for await (const { info } of (await this.#service).list({ filters }, options)) yield info.map(summaryFromWire);
   }
 
   async delete(digest: Digest, settings: CallSettings = {}): Promise<void> {
@@ -124,6 +139,10 @@ function infoFromWire(info: contentV1.Info | undefined): ContentInfo {
     updatedAt: timestampFromWire(info.updatedAt),
     labels: info.labels,
   };
+}
+
+function summaryFromWire({ digest, size, createdAt, labels }: contentV1.Info): ContentSummary {
+  return { digest: parseDigest(digest), size, createdAt: timestampFromWire(createdAt), labels };
 }
 
 function statusFromWire(status: contentV1.Status | undefined): IngestStatus {

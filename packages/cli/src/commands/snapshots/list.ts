@@ -7,8 +7,8 @@ export const listCommand = defineCommand<typeof list>({
   async run({ flags, stdout, connect, signal }) {
     const client = await connect();
     const rows: (readonly string[])[] = [["KEY", "PARENT", "KIND"]];
-    for await (const { name, parent, kind } of client.snapshots(flags.snapshotter).walk([], { signal })) {
-      rows.push([name, parent, capitalised(kind)]);
+    for await (const page of client.snapshots(flags.snapshotter).summaries([], { signal })) {
+      for (const { name, parent, kind } of page) rows.push([name, parent, capitalised(kind)]);
     }
     await stdout.write(formatTable(rows, narrowTable));
   },
