@@ -6,11 +6,15 @@ import {
   type CommitOptions,
   type ContentInfo,
   type ContentStore,
+  collectBytes,
   type Digest,
+  forEachLimited,
   type IngestStatus,
   isDigest,
   type Labels,
+  MAX_DOCUMENT_BYTES,
   parseDigest,
+  type ReadDocument,
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
 import { onlyFields } from "./fields.ts";
@@ -20,6 +24,9 @@ import { timestampFromWire } from "./wire.ts";
 
 /** Bytes per chunk handed out; what containerd sends, and the most that a stream may carry here. */
 const CHUNK_BYTES = 1024 * 1024;
+
+/** Documents that are read side by side. */
+const AT_ONCE = 32;
 
 export interface RemoteWriterSettings extends CallSettings {
   /** What the blob should be; `already_exists` when the namespace has it. */
@@ -102,6 +109,22 @@ export class RemoteContentStore implements ContentStore {
         yield data.byteLength <= CHUNK_BYTES ? data : data.subarray(start, start + CHUNK_BYTES);
       }
     }
+  }
+
+  /** Many documents at once, each whole, or what reading it failed with. */
+  async documents(digests: readonly Digest[], settings: CallSettings = {}): Promise<ReadonlyMap<Digest, ReadDocument>> {
+    const { localDocuments, namespace } = this.#client;
+    const local = await localDocuments?.(namespace, digests);
+    const found = new Map<Digest, ReadDocument>(local);
+    await forEachLimited(
+      found.size === 0 ? digests : digests.filter((digest) => !found.has(digest)),
+      AT_ONCE,
+      async (digest) => {
+        const chunks = this.read(digest, undefined, settings);
+        found.set(digest, await collectBytes(chunks, MAX_DOCUMENT_BYTES).catch((fault: unknown) => ({ fault })));
+      },
+    );
+    return found;
   }
 
   /** Opens or resumes an ingest. `unavailable` while another writer holds `ref`. */

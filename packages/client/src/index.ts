@@ -1,4 +1,11 @@
-export { Client, type ClientOptions, DEFAULT_NAMESPACE, DEFAULT_RUNTIME, DEFAULT_SNAPSHOTTER } from "./client.ts";
+export {
+  Client,
+  type ClientOptions,
+  DEFAULT_NAMESPACE,
+  DEFAULT_RUNTIME,
+  DEFAULT_SNAPSHOTTER,
+  type LocalDocuments,
+} from "./client.ts";
 export type { CniOptions, ContainerNetwork } from "./cni/cni.ts";
 export { checkNetwork, networkExtensions } from "./cni/container-network.ts";
 export { type ConnectSettings, connect, DEFAULT_ADDRESS } from "./connect.ts";
@@ -16,6 +23,7 @@ export type { PushSettings } from "./image-push.ts";
 export type { UnpackedImage, UnpackSettings } from "./image-unpack.ts";
 export type {
   DeleteImageSettings,
+  ImageSummary,
   Images,
   ImageUpdate,
   NewImage,

@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
-import { containersV1, contentV1, FIELDS_HEADER, NAMESPACE_HEADER, snapshotsV1 } from "@ctr/api";
+import { containersV1, contentV1, FIELDS_HEADER, imagesV1, NAMESPACE_HEADER, snapshotsV1 } from "@ctr/api";
 import { digestOf } from "@ctr/oci";
 import type { CallContext, DeepPartial, MessageType } from "@ctr/rpc";
 import { addBlob } from "../content/records.ts";
 import { EngineContent } from "../content/store.ts";
 import { createContainer } from "../metadata/containers.ts";
+import { createImage } from "../metadata/images.ts";
 import { scopeOf } from "../scope.ts";
 import { commitSnapshot, insertSnapshot } from "../snapshots/records.ts";
 import { openSnapshotter } from "../snapshots/snapshotters.ts";
@@ -13,6 +14,7 @@ import { openTestStore } from "../testing/test-store.ts";
 import { containersService } from "./containers.ts";
 import { contentService } from "./content.ts";
 import { asksOnly } from "./fields.ts";
+import { imagesService } from "./images.ts";
 import { snapshotsService } from "./snapshots.ts";
 
 const { signal } = new AbortController();
@@ -36,6 +38,8 @@ function fill(): Store {
       createContainer(store, tx, NAMESPACE, containersV1.Container.fromPartial({ ...given, ...rest }));
       const digest = digestOf(new TextEncoder().encode(`${at}`));
       addBlob(store, tx, NAMESPACE, { digest, size: BigInt(at) * 9_000_000_000_000_000n, labels });
+      const target = { mediaType: "m", digest, size: BigInt(at + 1), ...(at % 3 ? {} : { annotations: { a: "b" } }) };
+      createImage(store, tx, { namespace: NAMESPACE, lease: undefined }, { name: `i${at}`, target, labels });
       const space = { namespace: NAMESPACE, snapshotter: "native" };
       const parent = at < 2 ? undefined : 1n;
       const id = insertSnapshot(tx, space, { key: `s${at}`, kind: at % 2 ? "view" : "active", parent, labels, now });
@@ -76,6 +80,22 @@ test("containersService() lists what was asked for alone, as the whole list has 
   );
   expect(await list(asking("id", "labels"))).toEqual(whole);
   expect(await list(asking("id"), ["labels.at==4"])).toMatchObject([{ id: "c4" }]);
+});
+
+test("imagesService() lists what was asked for alone, as the whole list has it", async () => {
+  using store = fill();
+  const { Image } = imagesV1;
+  const list = async (context: CallContext, filters: readonly string[] = []) => {
+    const { images } = await imagesService(store).list({ filters: [...filters] }, context);
+    return complete(Image, images);
+  };
+  const whole = await list(asking());
+  expect(whole).toHaveLength(1001);
+  expect(await list(asking("name", "target", "labels"))).toEqual(
+    whole.map((image) => ({ ...image, createdAt: undefined, updatedAt: undefined })),
+  );
+  expect(await list(asking("name", "created_at"))).toEqual(whole);
+  expect(await list(asking("name"), ["labels.at==4"])).toMatchObject([{ name: "i4" }]);
 });
 
 test("contentService() lists what was asked for alone, as the whole list has it", async () => {
