@@ -7,6 +7,7 @@ import type { RestoredContainer, RestoreSettings } from "./container-restore.ts"
 import { onlyFields } from "./fields.ts";
 import type { CreateContainerOptions } from "./run.ts";
 import type { CallSettings } from "./settings.ts";
+import { containerSummaries } from "./summary-wire.ts";
 
 /** A container's metadata: what it is made from and how it is to run. The running thing is its task. */
 export interface ContainerRecord {
@@ -68,7 +69,7 @@ export class Containers {
   /** The same list for who only shows it: cheap, however many there are and however large their specs. */
   async summaries(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly ContainerSummary[]> {
     const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
-    const { containers } = await (await this.#service).list({ filters }, options);
+    const { containers } = await (await this.#client.service(containerSummaries)).list({ filters }, options);
     return containers.map(({ id, image, runtime }) => ({ id, image, runtime: runtime?.name ?? "" }));
   }
 

@@ -20,6 +20,7 @@ import type { Client } from "./client.ts";
 import { onlyFields } from "./fields.ts";
 import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
+import { contentSummaries } from "./summary-wire.ts";
 import { timestampFromWire } from "./wire.ts";
 
 /** Bytes per chunk handed out; what containerd sends, and the most that a stream may carry here. */
@@ -81,7 +82,8 @@ export class RemoteContentStore implements ContentStore {
     settings: CallSettings = {},
   ): AsyncIterable<readonly ContentSummary[]> {
     const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
-    for await (const { info } of (await this.#service).list({ filters }, options)) yield info.map(summaryFromWire);
+    const service = await this.#client.service(contentSummaries);
+    for await (const { info } of service.list({ filters }, options)) yield info.map(summaryFromWire);
   }
 
   async delete(digest: Digest, settings: CallSettings = {}): Promise<void> {

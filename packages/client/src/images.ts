@@ -16,6 +16,7 @@ import type { FetchSettings, Pulled, PullOptions } from "./image-pull.ts";
 import type { PushSettings } from "./image-push.ts";
 import type { UnpackedImage, UnpackSettings } from "./image-unpack.ts";
 import type { CallSettings } from "./settings.ts";
+import { imageSummaries } from "./summary-wire.ts";
 import { descriptorFromWire, descriptorToWire, timestampFromWire } from "./wire.ts";
 
 export interface NewImage {
@@ -71,7 +72,7 @@ export class Images implements ImageStore {
   /** The same list for who only shows it: cheap, however many there are. */
   async summaries(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly ImageSummary[]> {
     const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
-    const { images } = await (await this.#service).list({ filters }, options);
+    const { images } = await (await this.#client.service(imageSummaries)).list({ filters }, options);
     return images.map(({ name, target, labels }) => ({ name, target: targetFromWire(target), labels }));
   }
 

@@ -4,6 +4,7 @@ import type { Client } from "./client.ts";
 import { onlyFields } from "./fields.ts";
 import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
+import { snapshotSummaries } from "./summary-wire.ts";
 import { mountsFromWire, timestampFromWire } from "./wire.ts";
 
 export interface SnapshotSettings extends CallSettings {
@@ -56,7 +57,8 @@ export class RemoteSnapshotter implements Snapshotter {
     settings: CallSettings = {},
   ): AsyncIterable<readonly SnapshotSummary[]> {
     const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
-    for await (const { info } of (await this.#service).list({ snapshotter: this.name, filters }, options)) {
+    const service = await this.#client.service(snapshotSummaries);
+    for await (const { info } of service.list({ snapshotter: this.name, filters }, options)) {
       yield info.map(({ kind, name, parent }) => ({ kind: kinds[kind] ?? "unknown", name, parent }));
     }
   }
