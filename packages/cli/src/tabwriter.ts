@@ -57,7 +57,10 @@ function formatGrid(rows: Rows, padded: number, options: TabwriterOptions): stri
   const pads: (readonly string[])[] = [];
   for (let column = 0; column < padded; column++) {
     let widest = 0;
-    for (const row of rows) widest = Math.max(widest, row[column]?.length ?? 0);
+    for (const row of rows) {
+      const have = row[column]?.length ?? 0;
+      if (have > widest) widest = have;
+    }
     const width = Math.max(options.minWidth, widest + options.padding);
     pads.push(Array.from({ length: widest + 1 }, (_, have) => pad(have, width, options)));
   }

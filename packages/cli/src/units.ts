@@ -10,8 +10,11 @@ export function formatIec(bytes: bigint | number): string {
 }
 
 /** Bytes in base 1000 with four significant digits: `1.088MB`. */
-export function formatSi(bytes: bigint | number): string {
-  const { value, unit } = scale(Number(bytes), 1000, SI);
+export function formatSi(bytes: bigint): string {
+  const count = Number(bytes);
+  // As they are; the rest of this is nothing to do for thousands of them.
+  if (count >= 0 && count < 1000) return `${count}B`;
+  const { value, unit } = scale(count, 1000, SI);
   return significant(value) + unit;
 }
 
@@ -27,8 +30,6 @@ function scale(bytes: number, base: number, names: readonly string[]): { value: 
 
 /** Go's `%.4g`: trailing zeros dropped, an exponent from 10⁴ on. */
 function significant(value: number): string {
-  // Four digits at most, and whole: they stand as they are.
-  if (value < 10_000 && Number.isInteger(value)) return `${value}`;
   const text = value.toPrecision(4);
   const [mantissa = "", exponent] = text.split("e");
   const short = mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa;

@@ -83,7 +83,9 @@ export class RemoteContentStore implements ContentStore {
   ): AsyncIterable<readonly ContentSummary[]> {
     const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
     const service = await this.#client.service(contentSummaries);
-    for await (const { info } of service.list({ filters }, options)) yield info.map(summaryFromWire);
+    for await (const { info } of service.list({ filters }, options)) {
+      yield info.every(isSummary) ? info : info.map(summaryFromWire);
+    }
   }
 
   async delete(digest: Digest, settings: CallSettings = {}): Promise<void> {
@@ -164,6 +166,11 @@ function infoFromWire(info: contentV1.Info | undefined): ContentInfo {
     updatedAt: timestampFromWire(info.updatedAt),
     labels: info.labels,
   };
+}
+
+/** Whether it can be handed out as it came: lists have thousands. */
+function isSummary(info: contentV1.Info): info is contentV1.Info & ContentSummary {
+  return isDigest(info.digest) && timestampFromWire(info.createdAt) === info.createdAt;
 }
 
 function summaryFromWire({ digest, size, createdAt, labels }: contentV1.Info): ContentSummary {

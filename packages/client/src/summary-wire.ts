@@ -54,7 +54,9 @@ function readRows<T>(bytes: Uint8Array, readRow: (cursor: WireCursor, end: numbe
 }
 
 function readContainer(cursor: WireCursor, end: number): containersV1.Container {
-  let [id, image, runtime] = ["", "", ""];
+  let id = "";
+  let image = "";
+  let runtime = "";
   let hasRuntime = false;
   while (cursor.at < end) {
     const tag = cursor.varint();
@@ -161,7 +163,8 @@ function readImage(cursor: WireCursor, end: number): imagesV1.Image {
 }
 
 function readDescriptor(cursor: WireCursor, end: number): NonNullable<imagesV1.Image["target"]> {
-  let [mediaType, digest] = ["", ""];
+  let mediaType = "";
+  let digest = "";
   let size = 0n;
   const annotations: Record<string, string> = {};
   while (cursor.at < end) {
@@ -187,7 +190,8 @@ function readDescriptor(cursor: WireCursor, end: number): NonNullable<imagesV1.I
 }
 
 function readSnapshotInfo(cursor: WireCursor, end: number): snapshotsV1.Info {
-  let [name, parent] = ["", ""];
+  let name = "";
+  let parent = "";
   let kind: snapshotsV1.Kind = 0;
   while (cursor.at < end) {
     const tag = cursor.varint();

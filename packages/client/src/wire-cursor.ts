@@ -1,3 +1,6 @@
+/** Stands for the byte after the last one: it ends a varint, which is then found to lie past the end. */
+const ENDED = 0;
+
 /** Largest product of a power of 128 that a number holds beside seven more bits. */
 const LAST_SCALE = 128 ** 6;
 
@@ -7,36 +10,39 @@ const LAST_SCALE = 128 ** 6;
  */
 export class WireCursor {
   at = 0;
+  readonly length: number;
   readonly #bytes: Buffer;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  get length(): number {
-    return this.#bytes.byteLength;
+    this.length = bytes.byteLength;
   }
 
   /** A tag, a length or any other varint that is small; larger than 2⁵³ it loses its last bits. */
   varint(): number {
-    let byte = this.#next();
+    const bytes = this.#bytes;
+    let { at } = this;
+    let byte = bytes[at++] ?? ENDED;
     let value = byte & 127;
     for (let scale = 128; byte > 127; scale *= 128) {
-      byte = this.#next();
+      byte = bytes[at++] ?? ENDED;
       value += (byte & 127) * scale;
     }
+    this.#moveTo(at);
     return value;
   }
 
   int64(): bigint {
-    const start = this.at;
-    let byte = this.#next();
+    const bytes = this.#bytes;
+    let { at } = this;
+    let byte = bytes[at++] ?? ENDED;
     let value = byte & 127;
     for (let scale = 128; byte > 127; scale *= 128) {
-      if (scale > LAST_SCALE) return this.#longInt64(start);
-      byte = this.#next();
+      if (scale > LAST_SCALE) return this.#longInt64();
+      byte = bytes[at++] ?? ENDED;
       value += (byte & 127) * scale;
     }
+    this.#moveTo(at);
     return BigInt(value);
   }
 
@@ -49,7 +55,8 @@ export class WireCursor {
 
   /** An entry of a map of texts, into `map`. */
   entry(map: Record<string, string>): void {
-    let [key, value] = ["", ""];
+    let key = "";
+    let value = "";
     for (const end = this.end(); this.at < end; ) {
       const tag = this.varint();
       if (tag === 0x0a) key = this.text();
@@ -63,7 +70,7 @@ export class WireCursor {
   end(): number {
     const length = this.varint();
     const end = this.at + length;
-    if (end > this.#bytes.byteLength) throw new RangeError("premature EOF");
+    if (end > this.length) throw tooShort();
     return end;
   }
 
@@ -74,38 +81,36 @@ export class WireCursor {
         this.varint();
         return;
       case 1:
-        this.#pass(8);
+        this.#moveTo(this.at + 8);
         return;
       case 2:
         this.at = this.end();
         return;
       case 5:
-        this.#pass(4);
+        this.#moveTo(this.at + 4);
         return;
       default:
         throw new RangeError(`field with tag ${tag}`);
     }
   }
 
-  #pass(bytes: number): void {
-    this.at += bytes;
-    if (this.at > this.#bytes.byteLength) throw new RangeError("premature EOF");
+  #moveTo(at: number): void {
+    if (at > this.length) throw tooShort();
+    this.at = at;
   }
 
-  #next(): number {
-    const byte = this.#bytes[this.at++];
-    if (byte === undefined) throw new RangeError("premature EOF");
-    return byte;
-  }
-
-  #longInt64(start: number): bigint {
-    this.at = start;
+  #longInt64(): bigint {
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = this.#next();
+      const byte = this.#bytes[this.at] ?? ENDED;
+      this.#moveTo(this.at + 1);
       value |= BigInt(byte & 127) << shift;
       if (byte < 128) return BigInt.asIntN(64, value);
     }
     throw new RangeError("varint of more than ten bytes");
   }
+}
+
+function tooShort(): RangeError {
+  return new RangeError("the message ends within a field");
 }
