@@ -17,8 +17,8 @@ import type { list } from "../../table/images.ts";
 import { formatTable, narrowTable } from "../../tabwriter.ts";
 import { formatIec } from "../../units.ts";
 
-/** Images whose documents are held at once. */
-const AT_ONCE = 500;
+/** Images whose documents are held at once: of each a manifest and a configuration, which may be of 8 MiB. */
+const AT_ONCE = 32;
 
 /** `ctr images list [filter…]`. */
 export const listCommand = defineCommand<typeof list>({
