@@ -11,5 +11,6 @@ export function embeddedClient(engine: EmbeddedEngine, namespace: string): Clien
   };
   // Overlays are root's to mount.
   const snapshotter = process.geteuid?.() === 0 ? "overlayfs" : "native";
-  return new Client(owning, { namespace, snapshotter, ownsChannel: true });
+  const localDocuments: EmbeddedEngine["readDocuments"] = (...asked) => engine.readDocuments(...asked);
+  return new Client(owning, { namespace, snapshotter, localDocuments, ownsChannel: true });
 }

@@ -12,6 +12,7 @@ function parseLabel(word: string): readonly [string, string] {
 
 /** Labels as tables show them: `k=v` joined by commas, sorted; `none` where there are none. */
 export function formatLabels(labels: Labels, none: string): string {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return pairs.length === 0 ? none : pairs.sort().join(",");
+  const pairs: string[] = [];
+  for (const key in labels) pairs.push(`${key}=${labels[key]}`);
+  return pairs.length > 1 ? pairs.sort().join(",") : (pairs[0] ?? none);
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { alignTabs, contentTable, formatTable, narrowTable } from "./tabwriter.ts";
+import fc from "fast-check";
+import { alignTabs, contentTable, formatOpenTable, formatTable, narrowTable } from "./tabwriter.ts";
 
 interface Sample {
   readonly MinWidth: number;
@@ -34,4 +35,24 @@ test("formatTable() pads the last cell too", () => {
 
 test("alignTabs() fills content tables with tabs", () => {
   expect(alignTabs("DIGEST\tSIZE\nsha256:abcdef\t9B\n", contentTable)).toBe("DIGEST\t\tSIZE\nsha256:abcdef\t9B\n");
+});
+
+const cell = fc.oneof(fc.string(), fc.string({ unit: "grapheme" }), fc.constantFrom("", "a\tb", "two\nlines", "käse"));
+const table = fc.oneof(
+  fc.nat({ max: 4 }).chain((columns) => fc.array(fc.array(fc.string(), { minLength: columns, maxLength: columns }))),
+  fc.array(fc.array(cell, { maxLength: 4 })),
+);
+
+test.each([
+  ["narrow", narrowTable],
+  ["content", contentTable],
+])("formatTable() and formatOpenTable() are alignTabs() of what they are given, in a %s table", (_which, options) => {
+  fc.assert(
+    fc.property(table, (rows) => {
+      const closed = rows.map((row) => `${row.map((text) => `${text}\t`).join("")}\n`).join("");
+      expect(formatTable(rows, options)).toBe(alignTabs(closed, options));
+      const open = rows.map((row) => `${row.join("\t")}\n`).join("");
+      expect(formatOpenTable(rows, options)).toBe(alignTabs(open, options));
+    }),
+  );
 });

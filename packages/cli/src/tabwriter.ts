@@ -32,14 +32,49 @@ export function alignTabs(text: string, options: TabwriterOptions): string {
 }
 
 /** Rows of cells as one aligned table; every cell counts, the last one too, as rows that end in a tab do. */
-export function formatTable(rows: readonly (readonly string[])[], options: TabwriterOptions): string {
-  return alignTabs(
-    rows
-      .map((row) => row.map((cell) => `${cell}\t`).join(""))
-      .map((line) => `${line}\n`)
-      .join(""),
-    options,
-  );
+export function formatTable(rows: Rows, options: TabwriterOptions): string {
+  if (isGrid(rows)) return formatGrid(rows, rows[0]?.length ?? 0, options);
+  return alignTabs(rows.map((row) => `${row.map((cell) => `${cell}\t`).join("")}\n`).join(""), options);
+}
+
+/** The same where the last of a row is text that nothing follows, however long it is. */
+export function formatOpenTable(rows: Rows, options: TabwriterOptions): string {
+  if (isGrid(rows)) return formatGrid(rows, (rows[0]?.length ?? 1) - 1, options);
+  return alignTabs(rows.map((row) => `${row.join("\t")}\n`).join(""), options);
+}
+
+type Rows = readonly (readonly string[])[];
+
+/** Rows of as many cells each, all of printable ASCII: nearly every list is that, and may have thousands of them. */
+function isGrid(rows: Rows): boolean {
+  const count = rows[0]?.length;
+  for (const row of rows) if (row.length !== count) return false;
+  return !/[^ -~]/.test(rows.flat().join(""));
+}
+
+/** The first `padded` columns are as wide as their widest cell asks. */
+function formatGrid(rows: Rows, padded: number, options: TabwriterOptions): string {
+  const pads: (readonly string[])[] = [];
+  for (let column = 0; column < padded; column++) {
+    let widest = 0;
+    for (const row of rows) {
+      const have = row[column]?.length ?? 0;
+      if (have > widest) widest = have;
+    }
+    const width = Math.max(options.minWidth, widest + options.padding);
+    pads.push(Array.from({ length: widest + 1 }, (_, have) => pad(have, width, options)));
+  }
+  let out = "";
+  for (const row of rows) {
+    let column = 0;
+    for (const cell of row) {
+      out += cell;
+      if (column < padded) out += pads[column]?.[cell.length] ?? "";
+      column++;
+    }
+    out += "\n";
+  }
+  return out;
 }
 
 type Lines = readonly (readonly string[])[];
@@ -77,6 +112,8 @@ function hasCell(lines: Lines, line: number, column: number): boolean {
 }
 
 function cellWidth(cell: string): number {
+  // What is cheap to see of nearly every cell.
+  if (!/[^ -~]/.test(cell)) return cell.length;
   let count = 0;
   for (const _ of cell) count++;
   return count;

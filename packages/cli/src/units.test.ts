@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { formatGoDuration, parseGoDuration } from "./go-duration.ts";
-import { formatAge, formatGoTime, formatIec, formatRfc3339Nano, formatSi } from "./units.ts";
+import { ageOf, formatAge, formatGoTime, formatIec, formatRfc3339Nano, formatSi } from "./units.ts";
 
 test.each([
   [0n, "0.0 B"],
@@ -14,7 +14,9 @@ test.each([
 });
 
 test.each([
+  [0n, "0B"],
   [349n, "349B"],
+  [9_999n, "9.999kB"],
   [1000n, "1kB"],
   [1088000n, "1.088MB"],
   [6002082n, "6.002MB"],
@@ -41,7 +43,17 @@ test.each([
   [60 * 86400, "2 months"],
   [730 * 86400, "2 years"],
 ])("formatAge() of %p seconds is %s", (seconds, text) => {
-  expect(formatAge(BigInt(seconds) * 1_000_000_000n)).toBe(text);
+  expect(formatAge(seconds * 1000)).toBe(text);
+});
+
+test.each([
+  ["a nanosecond short of a second", { seconds: 9n, nanos: 500_000_001 }, "Less than a second"],
+  ["a second to the nanosecond", { seconds: 9n, nanos: 500_000_000 }, "1 second"],
+  ["a time to come", { seconds: 11n, nanos: 0 }, "Less than a second"],
+  ["a time before 1970", { seconds: -90_000n, nanos: 999_999_999 }, "25 hours"],
+  ["no time", undefined, "-"],
+])("ageOf() of %s", (_what, time, text) => {
+  expect(ageOf(time, { seconds: 10n, nanos: 500_000_000 })).toBe(text);
 });
 
 test.each([

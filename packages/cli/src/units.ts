@@ -10,8 +10,11 @@ export function formatIec(bytes: bigint | number): string {
 }
 
 /** Bytes in base 1000 with four significant digits: `1.088MB`. */
-export function formatSi(bytes: bigint | number): string {
-  const { value, unit } = scale(Number(bytes), 1000, SI);
+export function formatSi(bytes: bigint): string {
+  const count = Number(bytes);
+  // As they are; the rest of this is nothing to do for thousands of them.
+  if (count >= 0 && count < 1000) return `${count}B`;
+  const { value, unit } = scale(count, 1000, SI);
   return significant(value) + unit;
 }
 
@@ -51,16 +54,23 @@ export function now(): Timestamp {
   return fromNanos(BigInt(Date.now()) * 1_000_000n);
 }
 
-/** How long ago in words, as content tables say it: `About a minute`, `3 days`. */
-export function formatAge(nanoseconds: bigint): string {
-  const seconds = Number(nanoseconds / SECOND);
+/** How long before `at` a time was, in words; `-` for none. */
+export function ageOf(time: Timestamp | undefined, at: Timestamp): string {
+  if (time === undefined) return "-";
+  // In numbers, which hold this without loss and are a tenth of the work of big integers.
+  return formatAge(Number(at.seconds - time.seconds) * 1000 + Math.floor((at.nanos - time.nanos) / 1_000_000));
+}
+
+/** Whole milliseconds in words, as content tables say it: `About a minute`, `3 days`. */
+export function formatAge(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
   if (seconds < 1) return "Less than a second";
   if (seconds === 1) return "1 second";
   if (seconds < 60) return `${seconds} seconds`;
   const minutes = Math.floor(seconds / 60);
   if (minutes === 1) return "About a minute";
   if (minutes < 60) return `${minutes} minutes`;
-  const hours = Math.floor(Number(nanoseconds / 1_000_000n) / 3_600_000 + 0.5);
+  const hours = Math.floor(milliseconds / 3_600_000 + 0.5);
   if (hours === 1) return "About an hour";
   if (hours < 48) return `${hours} hours`;
   if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`;

@@ -102,3 +102,37 @@ test("connect() tells what is wrong with a socket and how to mend it", async () 
     rmSync(dir, { recursive: true, force: true });
   }
 });
+
+test("documents() takes what is at hand, and asks the daemon for the rest, one missing or not", async () => {
+  const encode = (text: string) => new TextEncoder().encode(text);
+  const [local, remote, missing] = [encode("local"), encode("remote"), encode("missing")] as const;
+  const seen: string[] = [];
+  const definition = { ...contentV1.ContentDefinition, methods: { read: contentV1.ContentDefinition.methods.read } };
+  const services = [
+    registerService(definition, {
+      async *read({ digest }) {
+        seen.push(digest);
+        if (digest !== digestOf(remote)) throw new Error("it is gone");
+        yield { data: remote.subarray(0, 3) };
+        yield { data: remote.subarray(3) };
+      },
+    }),
+  ];
+  const channel = openInProcessChannel({ services, toStatus, errorFrom: errorFromStatus });
+  const asked: string[] = [];
+  const client = new Client(channel, {
+    namespace: "ns",
+    async localDocuments(namespace) {
+      asked.push(namespace);
+      return new Map([[digestOf(local), local]]);
+    },
+  });
+  const digests = [local, remote, missing].map(digestOf);
+  const found = await client.content.documents(digests);
+  expect(found.get(digestOf(local))).toBe(local);
+  expect(found.get(digestOf(remote))).toEqual(remote);
+  expect(found.get(digestOf(missing))).toMatchObject({ fault: { message: expect.stringContaining("it is gone") } });
+  await client.withNamespace("other").withLease("l").content.documents(digests);
+  expect(asked).toEqual(["ns", "other"]);
+  expect(seen.toSorted()).toEqual([remote, missing, remote, missing].map(digestOf).toSorted());
+});

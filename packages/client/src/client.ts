@@ -1,4 +1,5 @@
 import { LEASE_HEADER, NAMESPACE_HEADER, services } from "@ctr/api";
+import type { Digest } from "@ctr/oci";
 import { type CallOptions, type Channel, createClient, type ServiceClient, type ServiceDefinition } from "@ctr/rpc";
 import type { Containers } from "./containers.ts";
 import type { RemoteContentStore } from "./content.ts";
@@ -27,9 +28,17 @@ export interface ClientOptions {
   readonly leaseId?: string;
   /** Snapshotter of calls that name none; `overlayfs` when left out. */
   readonly snapshotter?: string;
+  /** Reads documents of a namespace past the channel, where the store is in this process; those left out are asked for. */
+  readonly localDocuments?: LocalDocuments | undefined;
   /** Whether disposing the client closes the channel; false when the caller opened it for more than this client. */
   readonly ownsChannel?: boolean;
 }
+
+/** Whole blobs, those that can be had at once; of small ones, as images have them by the hundred. */
+export type LocalDocuments = (
+  namespace: string,
+  digests: readonly Digest[],
+) => Promise<ReadonlyMap<Digest, Uint8Array>>;
 
 /** What a client is when nothing else is said; containerd's own defaults. */
 export const DEFAULT_NAMESPACE = "default";
@@ -46,6 +55,8 @@ export class Client implements AsyncDisposable {
   readonly leaseId: string | undefined;
   /** Snapshotter of calls that name none. */
   readonly snapshotter: string;
+  /** As given; for the SDK's own use. */
+  readonly localDocuments: LocalDocuments | undefined;
   readonly #ownsChannel: boolean;
   readonly #made = new Map<unknown, unknown>();
 
@@ -54,17 +65,20 @@ export class Client implements AsyncDisposable {
     this.namespace = options.namespace ?? DEFAULT_NAMESPACE;
     this.leaseId = options.leaseId;
     this.snapshotter = options.snapshotter ?? DEFAULT_SNAPSHOTTER;
+    this.localDocuments = options.localDocuments;
     this.#ownsChannel = options.ownsChannel ?? false;
   }
 
   /** The same connection in another namespace. Leases belong to a namespace, so the view has none. */
   withNamespace(namespace: string): Client {
-    return new Client(this.channel, { namespace, snapshotter: this.snapshotter });
+    const { snapshotter, localDocuments } = this;
+    return new Client(this.channel, { namespace, snapshotter, localDocuments });
   }
 
   /** The same connection with everything it creates kept by a lease. */
   withLease(leaseId: string): Client {
-    return new Client(this.channel, { namespace: this.namespace, leaseId, snapshotter: this.snapshotter });
+    const { namespace, snapshotter, localDocuments } = this;
+    return new Client(this.channel, { namespace, leaseId, snapshotter, localDocuments });
   }
 
   /** Typed calls of a service, whose code is loaded with the first one; give each call `callOptions()`. */
@@ -84,6 +98,7 @@ export class Client implements AsyncDisposable {
     return this.#facade("content", async () => new (await import("./content.ts")).RemoteContentStore(this), {
       read: true,
       walk: true,
+      summaries: true,
     });
   }
 
@@ -95,7 +110,7 @@ export class Client implements AsyncDisposable {
   snapshots(name = ""): RemoteSnapshotter {
     const facts = { name: name === "" ? this.snapshotter : name };
     const load = async () => new (await import("./snapshots.ts")).RemoteSnapshotter(this, facts.name);
-    return lazyFacade(load, { walk: true }, facts);
+    return lazyFacade(load, { walk: true, summaries: true }, facts);
   }
 
   get differ(): RemoteDiffer {

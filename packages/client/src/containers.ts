@@ -4,8 +4,10 @@ import type { Client } from "./client.ts";
 import type { Container } from "./container.ts";
 import type { ContainerCheckpointSettings } from "./container-checkpoint.ts";
 import type { RestoredContainer, RestoreSettings } from "./container-restore.ts";
+import { onlyFields } from "./fields.ts";
 import type { CreateContainerOptions } from "./run.ts";
 import type { CallSettings } from "./settings.ts";
+import { containerSummaries } from "./summary-wire.ts";
 
 /** A container's metadata: what it is made from and how it is to run. The running thing is its task. */
 export interface ContainerRecord {
@@ -24,6 +26,14 @@ export interface ContainerRecord {
   readonly createdAt: Timestamp | undefined;
   readonly updatedAt: Timestamp | undefined;
 }
+
+/** What a list shows of a container. */
+export interface ContainerSummary extends Pick<ContainerRecord, "id" | "image"> {
+  /** Name of the runtime. */
+  readonly runtime: string;
+}
+
+const SUMMARY_FIELDS = ["id", "image", "runtime.name"];
 
 /** What a caller gives to make one. The spec travels as JSON, or as it is in `rawSpec` where there is no `spec`. */
 export type NewContainer = Pick<ContainerRecord, "id" | "runtime" | "spec"> &
@@ -54,6 +64,13 @@ export class Containers {
     const { containers } = await (await this.#service).list({ filters }, this.#client.callOptions(settings));
     const { openContainer } = await loadWire();
     return containers.map((container) => openContainer(this.#client, container));
+  }
+
+  /** The same list for who only shows it: cheap, however many there are and however large their specs. */
+  async summaries(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly ContainerSummary[]> {
+    const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
+    const { containers } = await (await this.#client.service(containerSummaries)).list({ filters }, options);
+    return containers.map(({ id, image, runtime }) => ({ id, image, runtime: runtime?.name ?? "" }));
   }
 
   /** Stores a record as it is given; `createFromImage` makes snapshot and spec too. */

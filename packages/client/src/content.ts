@@ -6,19 +6,28 @@ import {
   type CommitOptions,
   type ContentInfo,
   type ContentStore,
+  collectBytes,
   type Digest,
+  forEachLimited,
   type IngestStatus,
   isDigest,
   type Labels,
+  MAX_DOCUMENT_BYTES,
   parseDigest,
+  type ReadDocument,
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import { onlyFields } from "./fields.ts";
 import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
+import { contentSummaries } from "./summary-wire.ts";
 import { timestampFromWire } from "./wire.ts";
 
 /** Bytes per chunk handed out; what containerd sends, and the most that a stream may carry here. */
 const CHUNK_BYTES = 1024 * 1024;
+
+/** Documents that are read side by side. */
+const AT_ONCE = 32;
 
 export interface RemoteWriterSettings extends CallSettings {
   /** What the blob should be; `already_exists` when the namespace has it. */
@@ -26,6 +35,11 @@ export interface RemoteWriterSettings extends CallSettings {
   /** Bytes; left out when unknown. */
   readonly size?: bigint | undefined;
 }
+
+/** What a list shows of a blob. */
+export type ContentSummary = Pick<ContentInfo, "digest" | "size" | "createdAt" | "labels">;
+
+const SUMMARY_FIELDS = ["digest", "size", "created_at", "labels"];
 
 /** A writer whose calls need no signal. It holds its ref until it is committed or disposed. */
 export interface RemoteBlobWriter extends BlobWriter {
@@ -62,6 +76,18 @@ export class RemoteContentStore implements ContentStore {
     }
   }
 
+  /** What `walk` gives, page by page as it comes, for who only shows it: cheap, however many there are. */
+  async *summaries(
+    filters: readonly string[] = [],
+    settings: CallSettings = {},
+  ): AsyncIterable<readonly ContentSummary[]> {
+    const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
+    const service = await this.#client.service(contentSummaries);
+    for await (const { info } of service.list({ filters }, options)) {
+      yield info.every(isSummary) ? info : info.map(summaryFromWire);
+    }
+  }
+
   async delete(digest: Digest, settings: CallSettings = {}): Promise<void> {
     await (await this.#service).delete({ digest }, this.#client.callOptions(settings));
   }
@@ -87,6 +113,22 @@ export class RemoteContentStore implements ContentStore {
         yield data.byteLength <= CHUNK_BYTES ? data : data.subarray(start, start + CHUNK_BYTES);
       }
     }
+  }
+
+  /** Many documents at once, each whole, or what reading it failed with. */
+  async documents(digests: readonly Digest[], settings: CallSettings = {}): Promise<ReadonlyMap<Digest, ReadDocument>> {
+    const { localDocuments, namespace } = this.#client;
+    const local = await localDocuments?.(namespace, digests);
+    const found = new Map<Digest, ReadDocument>(local);
+    await forEachLimited(
+      found.size === 0 ? digests : digests.filter((digest) => !found.has(digest)),
+      AT_ONCE,
+      async (digest) => {
+        const chunks = this.read(digest, undefined, settings);
+        found.set(digest, await collectBytes(chunks, MAX_DOCUMENT_BYTES).catch((fault: unknown) => ({ fault })));
+      },
+    );
+    return found;
   }
 
   /** Opens or resumes an ingest. `unavailable` while another writer holds `ref`. */
@@ -124,6 +166,15 @@ function infoFromWire(info: contentV1.Info | undefined): ContentInfo {
     updatedAt: timestampFromWire(info.updatedAt),
     labels: info.labels,
   };
+}
+
+/** Whether it can be handed out as it came: lists have thousands. */
+function isSummary(info: contentV1.Info): info is contentV1.Info & ContentSummary {
+  return isDigest(info.digest) && timestampFromWire(info.createdAt) === info.createdAt;
+}
+
+function summaryFromWire({ digest, size, createdAt, labels }: contentV1.Info): ContentSummary {
+  return { digest: parseDigest(digest), size, createdAt: timestampFromWire(createdAt), labels };
 }
 
 function statusFromWire(status: contentV1.Status | undefined): IngestStatus {

@@ -10,11 +10,13 @@ import type {
   PlatformMatcher,
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import { onlyFields } from "./fields.ts";
 import type { ArchiveExportSettings, ArchiveImportSettings } from "./image-archive.ts";
 import type { FetchSettings, Pulled, PullOptions } from "./image-pull.ts";
 import type { PushSettings } from "./image-push.ts";
 import type { UnpackedImage, UnpackSettings } from "./image-unpack.ts";
 import type { CallSettings } from "./settings.ts";
+import { imageSummaries } from "./summary-wire.ts";
 import { descriptorFromWire, descriptorToWire, timestampFromWire } from "./wire.ts";
 
 export interface NewImage {
@@ -22,6 +24,11 @@ export interface NewImage {
   readonly target: Descriptor;
   readonly labels?: Labels;
 }
+
+/** What a list shows of an image. */
+export type ImageSummary = Pick<Image, "name" | "target" | "labels">;
+
+const SUMMARY_FIELDS: readonly (keyof ImageSummary)[] = ["name", "target", "labels"];
 
 export interface ImageUpdate {
   readonly name: string;
@@ -60,6 +67,13 @@ export class Images implements ImageStore {
   async list(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Image[]> {
     const { images } = await (await this.#service).list({ filters }, this.#client.callOptions(settings));
     return images.map(imageFromWire);
+  }
+
+  /** The same list for who only shows it: cheap, however many there are. */
+  async summaries(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly ImageSummary[]> {
+    const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
+    const { images } = await (await this.#client.service(imageSummaries)).list({ filters }, options);
+    return images.map(({ name, target, labels }) => ({ name, target: targetFromWire(target), labels }));
   }
 
   async create(image: NewImage, settings: CallSettings = {}): Promise<Image> {
@@ -191,12 +205,19 @@ export class Images implements ImageStore {
   }
 }
 
+function targetFromWire(target: imagesV1.Image["target"]): Descriptor {
+  if (target === undefined) throw noImage();
+  return descriptorFromWire(target);
+}
+
 function imageFromWire(wire: imagesV1.Image | undefined): Image {
-  if (wire?.target === undefined) {
-    throw new ContainerdError({ code: "internal", what: "cannot read images answer", why: "it has no image" });
-  }
+  if (wire === undefined) throw noImage();
   const { name, labels } = wire;
-  const target = descriptorFromWire(wire.target);
+  const target = targetFromWire(wire.target);
   const createdAt = timestampFromWire(wire.createdAt);
   return { name, target, labels, createdAt, updatedAt: timestampFromWire(wire.updatedAt) };
+}
+
+function noImage(): ContainerdError {
+  return new ContainerdError({ code: "internal", what: "cannot read images answer", why: "it has no image" });
 }

@@ -1,12 +1,19 @@
-export { Client, type ClientOptions, DEFAULT_NAMESPACE, DEFAULT_RUNTIME, DEFAULT_SNAPSHOTTER } from "./client.ts";
+export {
+  Client,
+  type ClientOptions,
+  DEFAULT_NAMESPACE,
+  DEFAULT_RUNTIME,
+  DEFAULT_SNAPSHOTTER,
+  type LocalDocuments,
+} from "./client.ts";
 export type { CniOptions, ContainerNetwork } from "./cni/cni.ts";
 export { checkNetwork, networkExtensions } from "./cni/container-network.ts";
 export { type ConnectSettings, connect, DEFAULT_ADDRESS } from "./connect.ts";
 export { Container, type CreateTaskOptions, type DeleteContainerOptions } from "./container.ts";
 export type { ContainerCheckpointSettings } from "./container-checkpoint.ts";
 export type { RestoredContainer, RestoreSettings } from "./container-restore.ts";
-export type { ContainerRecord, Containers, ContainerUpdate, NewContainer } from "./containers.ts";
-export type { RemoteBlobWriter, RemoteContentStore, RemoteWriterSettings } from "./content.ts";
+export type { ContainerRecord, ContainerSummary, Containers, ContainerUpdate, NewContainer } from "./containers.ts";
+export type { ContentSummary, RemoteBlobWriter, RemoteContentStore, RemoteWriterSettings } from "./content.ts";
 export type { ApplySettings, CompareSettings, RemoteDiffer } from "./differ.ts";
 export type { EventEnvelope, Events } from "./events.ts";
 export { withGrace } from "./grace.ts";
@@ -16,6 +23,7 @@ export type { PushSettings } from "./image-push.ts";
 export type { UnpackedImage, UnpackSettings } from "./image-unpack.ts";
 export type {
   DeleteImageSettings,
+  ImageSummary,
   Images,
   ImageUpdate,
   NewImage,
@@ -42,7 +50,7 @@ export type { CallSettings } from "./settings.ts";
 export { type ConnectShimSettings, connectShim, Shim, type ShimName, shimSockets } from "./shim.ts";
 export { parseSignal, STOP_SIGNAL_LABEL, signalName } from "./signals.ts";
 export { prepareRemapped, type RemapOptions } from "./snapshot-remap.ts";
-export type { RemoteSnapshotter, SnapshotSettings } from "./snapshots.ts";
+export type { RemoteSnapshotter, SnapshotSettings, SnapshotSummary } from "./snapshots.ts";
 export { type MountedRootfs, openRootfsReader, openSpecHost } from "./spec-host.ts";
 export type { DaemonStream, Streams } from "./streams.ts";
 export type { ExecOptions, Task } from "./task.ts";

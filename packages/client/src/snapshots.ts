@@ -1,13 +1,20 @@
 import { ContainerdError, services, type snapshotsV1 } from "@ctr/api";
 import type { Labels, Mount, SnapshotInfo, SnapshotKind, Snapshotter, SnapshotUsage } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import { onlyFields } from "./fields.ts";
 import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
+import { snapshotSummaries } from "./summary-wire.ts";
 import { mountsFromWire, timestampFromWire } from "./wire.ts";
 
 export interface SnapshotSettings extends CallSettings {
   readonly labels?: Labels | undefined;
 }
+
+/** What a list shows of a snapshot. */
+export type SnapshotSummary = Pick<SnapshotInfo, "kind" | "name" | "parent">;
+
+const SUMMARY_FIELDS: readonly (keyof SnapshotSummary)[] = ["kind", "name", "parent"];
 
 /** One snapshotter of a namespace, over the wire. Engine reference: Snapshots. */
 export class RemoteSnapshotter implements Snapshotter {
@@ -41,6 +48,18 @@ export class RemoteSnapshotter implements Snapshotter {
     const request = { snapshotter: this.name, filters };
     for await (const { info } of (await this.#service).list(request, this.#client.callOptions(settings))) {
       for (const entry of info) yield infoFromWire(entry);
+    }
+  }
+
+  /** What `walk` gives, page by page as it comes, for who only shows it: cheap, however many there are. */
+  async *summaries(
+    filters: readonly string[] = [],
+    settings: CallSettings = {},
+  ): AsyncIterable<readonly SnapshotSummary[]> {
+    const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
+    const service = await this.#client.service(snapshotSummaries);
+    for await (const { info } of service.list({ snapshotter: this.name, filters }, options)) {
+      yield info.map(({ kind, name, parent }) => ({ kind: kinds[kind] ?? "unknown", name, parent }));
     }
   }
 

@@ -26,6 +26,8 @@ export interface Engine extends AsyncDisposable {
     chunks: AsyncIterable<Uint8Array>,
     options: { readonly signal: AbortSignal },
   ): Promise<void>;
+  /** Small blobs that the namespace has, many at once: the API has a call for one alone. Any may be left out. */
+  readDocuments(namespace: string, digests: readonly Digest[]): Promise<ReadonlyMap<Digest, Uint8Array>>;
   /** Brings what is recorded of tasks in line with what runs, and from now on takes the events of shims. */
   reconcile(options: { readonly signal: AbortSignal }): Promise<void>;
   /** The socket of a task's shim, by its bundle; undefined when there is no such task. */
@@ -57,6 +59,8 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
       const { replaceBlob } = await import("./content/replace.ts");
       await replaceBlob(store, digest, chunks, options);
     },
+    readDocuments: async (namespace, digests) =>
+      (await import("./content/documents.ts")).readDocuments(store, namespace, digests),
     reconcile: async (options) => (await loadTasks()).reconcile(options),
     findShimSocket: async (namespace, id) =>
       (await import("./runtime/find-shim.ts")).findShimSocket(store, namespace, id),

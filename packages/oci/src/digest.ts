@@ -27,6 +27,7 @@ export function isDigest(text: string): text is Digest {
 }
 
 function digestFault(text: string): string | undefined {
+  if (/^sha256:[0-9a-f]{64}$/.test(text)) return undefined;
   const colon = text.indexOf(":");
   if (colon <= 0) return "invalid checksum digest format";
   const length = hexLengths.get(text.slice(0, colon));

@@ -65,7 +65,8 @@ export async function dispatchGraph(root: Descriptor, visit: ChildrenOf, limit: 
   await at(root, 0);
 }
 
-function checkDepth(descriptor: Descriptor, depth: number): void {
+/** Throws `invalid_argument` where indexes are nested too deep. */
+export function checkDepth(descriptor: Descriptor, depth: number): void {
   if (depth <= MAX_DEPTH) return;
   throw new ContainerdError({
     code: "invalid_argument",

@@ -3,7 +3,8 @@ import { readBlob } from "./blob.ts";
 import type { Cancel, ContentManager, ContentProvider } from "./content.ts";
 import type { Descriptor } from "./descriptor.ts";
 import type { Digest } from "./digest.ts";
-import { filterPlatforms, limitManifests, noMatch, readChildren, sortByPlatform, walkGraph } from "./graph.ts";
+import { Documents, type ReadDocument } from "./documents.ts";
+import { checkDepth, filterPlatforms, limitManifests, noMatch, sortByPlatform } from "./graph.ts";
 import { type ImageConfig, type Manifest, parseImageConfig, parseIndex, parseManifest } from "./manifest.ts";
 import { isImageConfigType, isIndexType, isManifestType } from "./media-type.ts";
 import type { Platform } from "./platform.ts";
@@ -76,23 +77,39 @@ export async function readDiffIDs(
   return (await findConfig(provider, target, options)).config.diffIDs;
 }
 
-/** Bytes of index, best manifest, its config and layers, as their descriptors give them; `fault` is what cut the sum short. */
+/** A sum of bytes; `fault` is what cut it short. */
+export interface ImageSize {
+  readonly size: bigint;
+  readonly fault: unknown;
+}
+
+/** Bytes of index, best manifest, its config and layers, as their descriptors give them. */
 export async function imageSize(
   provider: ContentProvider,
   target: Descriptor,
   options: PlatformOptions,
-): Promise<{ readonly size: bigint; readonly fault: unknown }> {
+): Promise<ImageSize> {
+  return settleOne(provider, (documents) => sizeIn(documents, target, options.matcher), options);
+}
+
+/** The same by documents that are read; undefined when some are not yet. */
+export function sizeIn(documents: Documents, target: Descriptor, matcher: PlatformMatcher): ImageSize | undefined {
   let size = 0n;
+  let whole = true;
+  const visit = (descriptor: Descriptor, depth: number): void => {
+    checkDepth(descriptor, depth);
+    size += descriptor.size;
+    const children = documents.childrenOf(descriptor);
+    if (children === undefined) whole = false;
+    else for (const child of limitManifests(descriptor, children, { matcher, limit: 1 })) visit(child, depth + 1);
+  };
+  let fault: unknown;
   try {
-    await walkGraph(target, async (descriptor) => {
-      size += descriptor.size;
-      const children = await readChildren(provider, descriptor, options);
-      return limitManifests(descriptor, children, { matcher: options.matcher, limit: 1 });
-    });
-  } catch (fault) {
-    return { size, fault };
+    visit(target, 0);
+  } catch (error) {
+    fault = error;
   }
-  return { size, fault: undefined };
+  return whole ? { size, fault } : undefined;
 }
 
 /** The platforms an image names, in the order of the index; a manifest without one is asked for its config's. */
@@ -101,18 +118,48 @@ export async function readPlatforms(
   target: Descriptor,
   options: Cancel,
 ): Promise<readonly Platform[]> {
+  return settleOne(provider, (documents) => platformsIn(documents, target), options);
+}
+
+/** The same by documents that are read; undefined when some are not yet. */
+export function platformsIn(documents: Documents, target: Descriptor): readonly Platform[] | undefined {
   const platforms: Platform[] = [];
-  await walkGraph(target, async (descriptor) => {
-    if (descriptor.platform !== undefined) {
-      platforms.push(descriptor.platform);
-      return [];
-    }
-    if (isImageConfigType(descriptor.mediaType)) {
-      platforms.push(parseImageConfig(await readBlob(provider, descriptor.digest, options)).platform);
-    }
-    return readChildren(provider, descriptor, options);
-  });
-  return platforms;
+  let whole = true;
+  const visit = (descriptor: Descriptor, depth: number): void => {
+    checkDepth(descriptor, depth);
+    const named = descriptor.platform ?? configPlatform(documents, descriptor);
+    if (named !== undefined) platforms.push(named);
+    if (descriptor.platform !== undefined) return;
+    const children = documents.childrenOf(descriptor);
+    if (children === undefined || (named === undefined && isImageConfigType(descriptor.mediaType))) whole = false;
+    for (const child of children ?? []) visit(child, depth + 1);
+  };
+  try {
+    visit(target, 0);
+  } catch (fault) {
+    // Something before it that is not read yet may be at fault first.
+    if (whole) throw fault;
+  }
+  return whole ? platforms : undefined;
+}
+
+function configPlatform(documents: Documents, descriptor: Descriptor): Platform | undefined {
+  return isImageConfigType(descriptor.mediaType) ? documents.platformOf(descriptor) : undefined;
+}
+
+/** Runs work on one image whose documents are read one by one. */
+async function settleOne<R extends object>(
+  provider: ContentProvider,
+  work: (documents: Documents) => R | undefined,
+  options: Cancel,
+): Promise<R> {
+  const read = async (digest: Digest): Promise<readonly [Digest, ReadDocument]> => {
+    return [digest, await readBlob(provider, digest, options).catch((fault: unknown) => ({ fault }))];
+  };
+  const documents = new Documents(async (digests) => new Map(await Promise.all(digests.map(read))));
+  const [answer] = await documents.settle([documents], work, options);
+  if (answer !== undefined) return answer;
+  throw new ContainerdError({ code: "internal", what: "a walk of an image gave no answer" });
 }
 
 /**

@@ -20,6 +20,7 @@ export * from "./descriptor.ts";
 export { descriptorToGoJson } from "./descriptor-json.ts";
 export * from "./digest.ts";
 export * from "./docker-reference.ts";
+export { type DocumentReader, Documents, type ReadDocument } from "./documents.ts";
 export * from "./gc-labels.ts";
 export * from "./go-json.ts";
 export * from "./graph.ts";

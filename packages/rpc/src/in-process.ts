@@ -6,6 +6,7 @@ import { metadataToFields } from "./metadata.ts";
 import { describeMissing, type RegisteredService, type Route, routeTable } from "./route.ts";
 import type { CallContext, CallOptions, MethodDefinition } from "./service.ts";
 import { type ErrorFromStatus, type Status, StatusError, type StatusFromError } from "./status.ts";
+import { isWhole } from "./whole-message.ts";
 
 export interface InProcessOptions {
   readonly services: readonly RegisteredService[];
@@ -130,7 +131,7 @@ class InProcessChannel implements Channel {
   }
 
   #pass<T>(message: T): T {
-    checkMessageSize(payloadBytes(message));
+    if (!isWhole(message)) checkMessageSize(payloadBytes(message));
     return this.#freeze ? deepFreeze(message) : message;
   }
 }

@@ -18,10 +18,10 @@ export async function* liveNames(subject: LiveSubject, { client, snapshotter, si
       for (const { name } of await client.namespaces.list({ signal })) yield name;
       return;
     case "image":
-      for (const { name } of await client.images.list([], { signal })) yield name;
+      for (const { name } of await client.images.summaries([], { signal })) yield name;
       return;
     case "container":
-      for (const { id } of await client.containers.list([], { signal })) yield id;
+      for (const { id } of await client.containers.summaries([], { signal })) yield id;
       return;
     case "task":
       for (const { id } of await client.tasks.list({ signal })) yield id;
@@ -33,10 +33,12 @@ export async function* liveNames(subject: LiveSubject, { client, snapshotter, si
       for (const { id } of await client.sandboxes.list([], { signal })) yield id;
       return;
     case "snapshot":
-      for await (const { name } of client.snapshots(snapshotter).walk([], { signal })) yield name;
+      for await (const page of client.snapshots(snapshotter).summaries([], { signal })) {
+        for (const { name } of page) yield name;
+      }
       return;
     case "digest":
-      for await (const { digest } of client.content.walk([], { signal })) yield digest;
+      for await (const page of client.content.summaries([], { signal })) for (const { digest } of page) yield digest;
       return;
     default:
       subject satisfies never;

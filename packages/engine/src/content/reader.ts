@@ -7,7 +7,7 @@ import { diskError, hasErrno } from "../store/disk-error.ts";
 const CHUNK_BYTES = 1024 * 1024;
 
 /** What is read at once and without a thread: a manifest or a configuration, which lists of images read by the hundred. */
-const SMALL_BYTES = 64 * 1024;
+export const SMALL_BYTES = 64 * 1024;
 
 /** Opens the bytes of a blob that is recorded with `size`. `data_loss` when its file is missing, or of another size. */
 export function openBlob(path: string, { digest, size }: Pick<ContentInfo, "digest" | "size">): BlobReader {
@@ -28,7 +28,7 @@ function damaged(digest: Digest, why: string, cause?: unknown): ContainerdError 
  * The bytes of a file: mapping it takes no module to load, and less time than opening and reading it. Undefined where it
  * cannot be mapped: the runtime asks for the right to write, which blobs give to nobody, so to root alone.
  */
-function mapped(path: string): Uint8Array | undefined {
+export function mapped(path: string): Uint8Array | undefined {
   try {
     // Copied at once: nobody changes a blob, but a mapping must not outlive that belief.
     return Bun.mmap(path).slice();

@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { digestOf, parseDigest } from "@ctr/oci";
 import fc from "fast-check";
 import { createLease, listLeaseResources } from "../metadata/leases.ts";
 import type { Store } from "../store/store.ts";
 import { openTestStore } from "../testing/test-store.ts";
+import { readDocuments } from "./documents.ts";
 import { findIngest } from "./ingests.ts";
 import { contentLayout } from "./layout.ts";
 import { EngineContent } from "./store.ts";
@@ -243,4 +244,20 @@ test("walk() passes filters and goes by digest", async () => {
   expect((await Array.fromAsync(content.walk(["labels.kind==x"], cancel))).map((info) => info.digest)).toEqual([
     digests[0] as (typeof digests)[0],
   ]);
+});
+
+test("readDocuments() gives the small blobs of the namespace that are whole, and leaves the others to be read by themselves", async () => {
+  using store = openTestStore();
+  const content = contentOf(store);
+  const [good, empty, large] = [layer, new Uint8Array(), new Uint8Array(70_000)];
+  for (const data of [good, empty, large]) await put(content, data);
+  const other = await put(contentOf(store, "other"), bytes("other"));
+  const damaged = await put(content, bytes("damaged"));
+  chmodSync(content.pathOf(damaged), 0o600);
+  writeFileSync(content.pathOf(damaged), "longer than it was");
+  const gone = await put(content, bytes("gone"));
+  rmSync(content.pathOf(gone));
+  const asked = [...[good, empty, large, bytes("unknown")].map(digestOf), other, damaged, gone];
+  expect(readDocuments(store, "default", asked)).toEqual(new Map([[digestOf(good), good]]));
+  expect(() => readDocuments(store, "../x", asked)).toThrow(/namespace/);
 });

@@ -62,6 +62,16 @@ export function listImages(tx: ReadTx, namespace: string, filters: readonly stri
   return rows.map(imageOf).filter((image) => passes(fieldsOf(image)));
 }
 
+/** What a list shows of an image. */
+export type ImageSummary = Pick<Image, "name" | "target" | "labels">;
+
+/** The same of all without their times, cheaply. */
+export function listImageSummaries(tx: ReadTx, namespace: string): readonly ImageSummary[] {
+  const columns = "name, media_type, digest, size, annotations, labels";
+  const rows = tx.all<Row>(`SELECT ${columns} FROM images WHERE namespace = ? ORDER BY name`, namespace);
+  return rows.map((row) => ({ name: row.name, target: targetOf(row), labels: labelsFromColumn(row.labels) }));
+}
+
 /** `already_exists`, or `invalid_argument` for a bad name, target or label. What it names need not be there. */
 export function createImage(store: Store, tx: WriteTx, scope: Scope, image: NewImage): Image {
   const { name, target } = image;
@@ -219,16 +229,15 @@ function targetColumns({ mediaType, digest, size, annotations }: Descriptor) {
   return [mediaType, digest, size, JSON.stringify(annotations ?? {})] as const;
 }
 
+function targetOf({ media_type: mediaType, digest, size, annotations }: Row): Descriptor {
+  const target = { mediaType, digest: parseDigest(digest), size };
+  return annotations === "{}" ? target : { ...target, annotations: labelsFromColumn(annotations) };
+}
+
 function imageOf(row: Row): Image {
-  const annotations = labelsFromColumn(row.annotations);
   return {
     name: row.name,
-    target: {
-      mediaType: row.media_type,
-      digest: parseDigest(row.digest),
-      size: row.size,
-      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
-    },
+    target: targetOf(row),
     labels: labelsFromColumn(row.labels),
     createdAt: timestampOf(row.created_at),
     updatedAt: timestampOf(row.updated_at),

@@ -23,9 +23,11 @@ import {
   getParent,
   getSnapshot,
   insertSnapshot,
+  listSnapshotSummaries,
   listSnapshots,
   type SnapshotRecord,
   type SnapshotSpace,
+  type SnapshotSummary,
   setSnapshotLabels,
 } from "./records.ts";
 import { checkMountable, checkSnapshotKey, collectForKey, getActive, refuseTarget, snapshotExists } from "./rules.ts";
@@ -72,6 +74,10 @@ export class EngineSnapshotter implements StoreSnapshotter {
       signal.throwIfAborted();
       if (matches(info)) yield info;
     }
+  }
+
+  summaries(): readonly SnapshotSummary[] {
+    return this.#store.db.read((tx) => listSnapshotSummaries(tx, this.#space));
   }
 
   async usage(key: string, { signal }: Cancel): Promise<SnapshotUsage> {

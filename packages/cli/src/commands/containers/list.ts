@@ -6,9 +6,9 @@ import { formatTable, wideTable } from "../../tabwriter.ts";
 export const listCommand = defineCommand<typeof list>({
   async run({ args, flags, stdout, connect, signal }) {
     const client = await connect();
-    const containers = await client.containers.list(args, { signal });
+    const containers = await client.containers.summaries(args, { signal });
     if (flags.quiet) return stdout.write(containers.map(({ id }) => `${id}\n`).join(""));
-    const rows = containers.map(({ id, image, runtime }) => [id, image || "-", runtime.name]);
+    const rows = containers.map(({ id, image, runtime }) => [id, image || "-", runtime]);
     await stdout.write(formatTable([["CONTAINER", "IMAGE", "RUNTIME"], ...rows], wideTable));
   },
 });

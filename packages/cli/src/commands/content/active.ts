@@ -1,7 +1,7 @@
 import { defineCommand } from "../../command.ts";
 import type { active } from "../../table/content.ts";
 import { contentTable, formatTable } from "../../tabwriter.ts";
-import { formatAge, formatSi, now, toNanos } from "../../units.ts";
+import { ageOf, formatSi, now } from "../../units.ts";
 
 /** `ctr content active [regexp]`: writes in progress; the word is a filter for their refs. */
 export const activeCommand = defineCommand<typeof active>({
@@ -9,12 +9,8 @@ export const activeCommand = defineCommand<typeof active>({
     const client = await connect();
     const timeoutMs = flags.timeout === 0n ? undefined : Number(flags.timeout / 1_000_000n);
     const statuses = await client.content.statuses(match === "" ? [] : [match], { signal, timeoutMs });
-    const nowNanos = toNanos(now());
-    const rows = statuses.map(({ ref, offset, startedAt }) => [
-      ref,
-      formatSi(offset),
-      startedAt ? formatAge(nowNanos - toNanos(startedAt)) : "-",
-    ]);
+    const at = now();
+    const rows = statuses.map(({ ref, offset, startedAt }) => [ref, formatSi(offset), ageOf(startedAt, at)]);
     await stdout.write(formatTable([["REF", "SIZE", "AGE"], ...rows], contentTable));
   },
 });

@@ -3,7 +3,7 @@ import { fail } from "../../errors.ts";
 import { formatGoJson } from "../../go-json.ts";
 import type { info } from "../../table/snapshots.ts";
 import { formatRfc3339Nano } from "../../units.ts";
-import { capitalised } from "./list.ts";
+import { kindNames } from "./list.ts";
 
 /** `ctr snapshots info KEY`: the record as JSON. */
 export const infoCommand = defineCommand<typeof info>({
@@ -14,7 +14,7 @@ export const infoCommand = defineCommand<typeof info>({
     const found = await client.snapshots(flags.snapshotter).stat(key, { signal });
     const labels = Object.fromEntries(Object.entries(found.labels).sort(([a], [b]) => (a < b ? -1 : 1)));
     const record = {
-      Kind: capitalised(found.kind),
+      Kind: kindNames[found.kind],
       Name: found.name,
       Parent: found.parent || undefined,
       Labels: Object.keys(labels).length === 0 ? undefined : labels,
