@@ -81,6 +81,19 @@ export function sharedBench(name: string, engine: BenchEngine = "containerd") {
   };
 }
 
+/** Both kinds of engine, for `describe.each`: a title, and the bench's word for it. */
+export const benchEngines = [
+  ["containerd", "containerd"],
+  ["the embedded engine", "embedded"],
+] as const satisfies readonly (readonly [string, BenchEngine])[];
+
+/** Ends and removes all containers: a test that fails must not fail the next ones. */
+export async function removeContainers({ ctr }: Pick<Bench, "ctr">): Promise<void> {
+  const ids = (await ctr(["containers", "ls", "-q"])).stdout.split("\n").filter(Boolean);
+  for (const id of ids) await ctr(["tasks", "rm", "-f", id]);
+  if (ids.length > 0) await ctr(["containers", "rm", ...ids]);
+}
+
 /** FIFOs in the directory of all of this machine's processes, of those whose id ends in `mark`. */
 export async function fifosOf(mark: string): Promise<readonly string[]> {
   const names = await readdir("/run/containerd/fifo", { recursive: true }).catch(() => []);
