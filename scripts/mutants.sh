@@ -8,7 +8,7 @@
 #   test  the test file, or several
 #   only  optional: which titles to run, a regular expression; the id unless it is given
 #   build optional: `ctr` builds the executable of the copy first, for tests that start it; `failpoints` the one whose
-#         processes can be told where to die
+#         processes can be told where to die; both words for a test that takes both
 #   limit optional: after how many seconds a run is ended, instead of 60
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -40,19 +40,23 @@ header() { # patch, word
   sed -n '/^--- /q; s/^'"$2"': *//p' "$1" | head -n 1
 }
 
-build() { # ctr or failpoints
-  # Once is enough: where its functions lie in the file is of no concern here.
-  if [ "$1" = ctr ]; then "$bun" scripts/build.ts once; else "$bun" scripts/build.ts failpoints; fi
+build() { # ctr, failpoints or both
+  local executable
+  for executable in "$@"; do
+    # Once is enough: where its functions lie in the file is of no concern here.
+    if [ "$executable" = ctr ]; then "$bun" scripts/build.ts once; else "$bun" scripts/build.ts failpoints; fi || return
+  done
 }
 
 # Runs the named tests in the copy; the log is left in $copy/log.
 run_tests() { # patch
-  local id tests only limit
+  local id tests only limit executables
   id=$(header "$1" id) only=$(header "$1" only) limit=$(header "$1" limit)
   read -ra tests <<<"$(header "$1" test)"
+  read -ra executables <<<"$(header "$1" build)"
   (
     cd "$copy" || exit
-    if [ -n "$(header "$1" build)" ]; then build "$(header "$1" build)" || exit; fi
+    build "${executables[@]}" || exit
     CTR_BIN=$copy/dist/ctr timeout --kill-after=10 "${limit:-$limit_seconds}" "$bun" test --timeout 120000 -t "${only:-\\b$id\\b}" "${tests[@]/#/./}"
   ) >"$copy/log" 2>&1
 }

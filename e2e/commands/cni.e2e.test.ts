@@ -4,50 +4,28 @@ import { join } from "node:path";
 import { goCtr, ourCtr } from "../support/binaries.ts";
 import { bridgeConfig, type CniHost, openCniHost } from "../support/cni.ts";
 import { startContainerd } from "../support/containerd.ts";
-import { startServe } from "../support/engine.ts";
 import { archiveOf, busyboxLayout } from "../support/images.ts";
 import { mustRun, run } from "../support/process.ts";
-import { busybox } from "./setup.ts";
+import { benchEngines, busybox, removeContainers, sharedBench } from "./setup.ts";
 
-interface Stage {
-  readonly host: CniHost;
-  readonly stack: AsyncDisposableStack;
-  readonly address: string;
-  readonly namespace: string;
-}
-
-const engines = [
-  ["containerd", startContainerd, (daemon: { readonly address: string }) => daemon.address],
-  ["the embedded engine", startServe, (daemon: { readonly root: string }) => `embedded://${daemon.root}`],
-] as const;
-
-describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
-  let stage: Stage;
+describe.each(benchEngines)("run --cni on %s", (_title, engine) => {
+  const bench = sharedBench(`cni-${engine}`, engine);
+  let host: CniHost;
   beforeAll(async () => {
-    const stack = new AsyncDisposableStack();
-    const daemon = stack.use(await start());
-    const host = stack.use(await openCniHost());
-    const namespace = `cni-${title === "containerd" ? "c" : "e"}-${process.pid}`;
-    stage = { host, stack, address: addressOf(daemon), namespace };
-    const archive = join(host.dir, "busybox.tar");
-    await archiveOf(await busyboxLayout(), archive);
-    await mustRun(command("images", "import", "--base-name", "docker.io/library/busybox", archive));
+    await bench.open();
+    host = await openCniHost();
   });
   afterAll(async () => {
-    await stage?.stack.disposeAsync();
+    await bench.close();
+    await host[Symbol.asyncDispose]();
   });
-
-  /** A test that fails must not fail the next ones. */
   afterEach(async () => {
-    await stage.host.configure("10-test.conflist", bridgeConfig(stage.host.dir));
-    const ids = (await ctr("containers", "ls", "-q")).stdout.split("\n").filter((id) => id !== "");
-    for (const id of ids) await ctr("tasks", "rm", "-f", id);
-    if (ids.length > 0) await ctr("containers", "rm", ...ids);
+    await host.configure("10-test.conflist", bridgeConfig(host.dir));
+    await removeContainers({ ctr: (words) => ctr(...words) });
   });
 
-  const command = (...words: readonly string[]) =>
-    stage.host.on(ourCtr, "--address", stage.address, "-n", stage.namespace, ...words);
-  const ctr = (...words: readonly string[]) => run(command(...words), { env: stage.host.env });
+  const command = (...words: readonly string[]) => host.on(...bench.now.command(...words));
+  const ctr = (...words: readonly string[]) => run(command(...words), { env: host.env });
   const line = async (...words: readonly string[]) => {
     const { code, stdout, stderr } = await ctr(...words);
     expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: "" });
@@ -72,7 +50,7 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     expect(address).toBeString();
     expect(stdout).toContain("default via 10.231.7.1 dev eth0");
     expect(stderr).toContain(`addresses=${address}`);
-    expect(await stage.host.remains(`${stage.namespace}-one`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-one`)).toEqual([]);
   });
 
   test("lets two containers reach each other, and the host a mapped port; tasks rm takes the network down", async () => {
@@ -84,17 +62,12 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     const ask = (host: string, port: string) =>
       `for i in 1 2 3 4 5 6 7 8 9; do nc -w 5 ${host} ${port} </dev/null && exit; sleep 0.2; done; exit 1`;
     expect(await line("run", "--rm", "--cni", busybox, client, "sh", "-c", ask(address, "80"))).toBe("hello\n");
-    const mapped = await stage.host.run(
-      "busybox",
-      "sh",
-      "-c",
-      ask("10.231.7.1", "8080").replaceAll("nc ", "busybox nc "),
-    );
+    const mapped = await host.run("busybox", "sh", "-c", ask("10.231.7.1", "8080").replaceAll("nc ", "busybox nc "));
     expect(mapped).toMatchObject({ code: 0, stdout: "hello\n" });
-    const there = await stage.host.remains(`${stage.namespace}-${server}`);
+    const there = await host.remains(`${bench.now.namespace}-${server}`);
     expect(there.length).toBeGreaterThan(4);
     await ctr("tasks", "rm", "-f", server);
-    expect(await stage.host.remains(`${stage.namespace}-${server}`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-${server}`)).toEqual([]);
     await line("containers", "rm", server);
   });
 
@@ -117,33 +90,33 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     // `containers rm` deletes the task as well, once it has ended.
     while (!(await line("tasks", "ls")).includes("STOPPED"));
     await line("containers", "rm", "hup");
-    expect(await stage.host.remains(`${stage.namespace}-hup`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-hup`)).toEqual([]);
   });
 
   test("is taken down by the tasks attach that sees the end", async () => {
     await line("run", "-d", "--cni", busybox, "attached", "cat");
-    expect((await stage.host.remains(`${stage.namespace}-attached`)).length).toBeGreaterThan(4);
+    expect((await host.remains(`${bench.now.namespace}-attached`)).length).toBeGreaterThan(4);
     const attach = command("tasks", "attach", "attached");
-    expect(await run(attach, { env: stage.host.env, stdin: "x\n" })).toMatchObject({ code: 0, stdout: "x\n" });
-    expect(await stage.host.remains(`${stage.namespace}-attached`)).toEqual([]);
+    expect(await run(attach, { env: host.env, stdin: "x\n" })).toMatchObject({ code: 0, stdout: "x\n" });
+    expect(await host.remains(`${bench.now.namespace}-attached`)).toEqual([]);
   });
 
   test("connects a task that is started again", async () => {
     await line("run", "--cni", busybox, "again", "true");
-    expect(await stage.host.remains(`${stage.namespace}-again`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-again`)).toEqual([]);
     await line("tasks", "start", "-d", "--null-io", "again");
-    expect((await stage.host.remains(`${stage.namespace}-again`)).length).toBeGreaterThan(4);
+    expect((await host.remains(`${bench.now.namespace}-again`)).length).toBeGreaterThan(4);
     await end("again");
-    expect(await stage.host.remains(`${stage.namespace}-again`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-again`)).toEqual([]);
   });
 
   test("takes down what came about when a plugin fails, and says which and why", async () => {
-    const broken = join(stage.host.dir, "plugins", "broken");
-    await mkdir(join(stage.host.dir, "plugins"));
+    const broken = join(host.dir, "plugins", "broken");
+    await mkdir(join(host.dir, "plugins"));
     const answer = '{"cniVersion":"0.4.0","code":11,"msg":"no luck","details":"today"}';
     await writeFile(broken, `#!/bin/sh\n[ $CNI_COMMAND = DEL ] || { echo '${answer}'; exit 1; }\n`, { mode: 0o755 });
-    await stage.host.configure("10-broken.conflist", bridgeConfig(stage.host.dir, [{ type: "broken" }]));
-    const env = { ...stage.host.env, CNI_PATH: `${stage.host.env["CNI_PATH"]}:${join(stage.host.dir, "plugins")}` };
+    await host.configure("10-broken.conflist", bridgeConfig(host.dir, [{ type: "broken" }]));
+    const env = { ...host.env, CNI_PATH: `${host.env["CNI_PATH"]}:${join(host.dir, "plugins")}` };
     const { code, stdout, stderr } = await run(command("run", "--rm", "--cni", busybox, "bad", "echo", "unseen"), {
       env,
     });
@@ -152,20 +125,20 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
       stdout: "",
       stderr: 'ctr: plugin type="broken" failed (add): no luck; today\n',
     });
-    expect(await stage.host.remains(`${stage.namespace}-bad`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-bad`)).toEqual([]);
     expect(await line("containers", "ls", "-q")).not.toContain("bad");
   });
 
   /** A plugin that tells through a FIFO that it was called, and does not come back. */
   const hang = async () => {
-    const { dir } = stage.host;
+    const { dir } = host;
     const [plugins, told] = [join(dir, "hanging"), join(dir, "told")];
     await mkdir(plugins, { recursive: true });
     await run(["mkfifo", told]);
     const script = `#!/bin/sh\n[ $CNI_COMMAND = DEL ] || { echo $$ >${told}; exec sleep 1000; }\n`;
     await writeFile(join(plugins, "hanging"), script, { mode: 0o755 });
-    await stage.host.configure("10-hanging.conflist", bridgeConfig(dir, [{ type: "hanging" }]));
-    const env = { ...process.env, ...stage.host.env, CNI_PATH: `${stage.host.env["CNI_PATH"]}:${plugins}` };
+    await host.configure("10-hanging.conflist", bridgeConfig(dir, [{ type: "hanging" }]));
+    const env = { ...process.env, ...host.env, CNI_PATH: `${host.env["CNI_PATH"]}:${plugins}` };
     return { env, called: async () => Number(await readFile(told, "utf8")) };
   };
 
@@ -175,7 +148,7 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     await called();
     child.kill("SIGINT");
     expect(await child.exited).toBe(130);
-    expect(await stage.host.remains(`${stage.namespace}-stopped`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-stopped`)).toEqual([]);
     expect(await line("containers", "ls", "-q")).toBe("");
     expect(await line("tasks", "ls", "-q")).toBe("");
   });
@@ -187,32 +160,32 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     child.kill("SIGKILL");
     await child.exited;
     process.kill(plugin, "SIGKILL");
-    expect((await stage.host.remains(`${stage.namespace}-killed`)).length).toBeGreaterThan(4);
+    expect((await host.remains(`${bench.now.namespace}-killed`)).length).toBeGreaterThan(4);
     expect(await run(command("containers", "rm", "killed"), { env })).toMatchObject({ code: 0, stderr: "" });
-    expect(await stage.host.remains(`${stage.namespace}-killed`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-killed`)).toEqual([]);
   });
 
   test("takes down what came about when the command cannot be started", async () => {
     const { code, stderr } = await ctr("run", "--rm", "--cni", busybox, "nosuch", "/no/such/command");
     expect(code).toBe(1);
     expect(stderr).toContain("/no/such/command");
-    expect(await stage.host.remains(`${stage.namespace}-nosuch`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-nosuch`)).toEqual([]);
   });
 
   test("needs no configuration to disconnect: what was connected is on record", async () => {
     await line("run", "-d", "--null-io", "--cni", busybox, "moved", "sleep", "1000");
-    await stage.host.configure("10-other.conf", { cniVersion: "0.4.0", name: "other", type: "loopback" });
+    await host.configure("10-other.conf", { cniVersion: "0.4.0", name: "other", type: "loopback" });
     await end("moved");
-    expect(await stage.host.remains(`${stage.namespace}-moved`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-moved`)).toEqual([]);
   });
 
   test("keeps the container, and word of what is left, while a plugin to take it down is missing", async () => {
-    const extra = join(stage.host.dir, "extra");
+    const extra = join(host.dir, "extra");
     const put = () => writeFile(join(extra, "extra"), "#!/bin/sh\ncat\n", { mode: 0o755 });
     await mkdir(extra, { recursive: true });
     await put();
-    await stage.host.configure("10-extra.conflist", bridgeConfig(stage.host.dir, [{ type: "extra" }]));
-    const env = { ...stage.host.env, CNI_PATH: `${stage.host.env["CNI_PATH"]}:${extra}` };
+    await host.configure("10-extra.conflist", bridgeConfig(host.dir, [{ type: "extra" }]));
+    const env = { ...host.env, CNI_PATH: `${host.env["CNI_PATH"]}:${extra}` };
     await run(command("run", "-d", "--null-io", "--cni", busybox, "kept", "sleep", "1000"), { env });
     await rm(join(extra, "extra"));
     const removed = await ctr("tasks", "rm", "-f", "kept");
@@ -223,7 +196,7 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     expect(await line("containers", "ls", "-q")).toBe("kept\n");
     await put();
     await line("containers", "rm", "kept");
-    expect(await stage.host.remains(`${stage.namespace}-kept`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-kept`)).toEqual([]);
   });
 
   test.each([
@@ -241,7 +214,7 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
     ],
   ])("without %s makes nothing and says what is missing", async (_what, env, message, hint) => {
     const argv = command("run", "--cni", busybox, "none", "true");
-    const { code, stderr } = await run(argv, { env: { ...stage.host.env, ...env } });
+    const { code, stderr } = await run(argv, { env: { ...host.env, ...env } });
     const [error, second, ...rest] = stderr.split("\n");
     expect({ code, error, rest }).toEqual({ code: 1, error: `ctr: ${message}`, rest: [""] });
     expect(second).toStartWith("hint: ");
@@ -261,19 +234,19 @@ describe.each(engines)("run --cni on %s", (title, start, addressOf) => {
   ])("refuses a container whose spec %s", async (_what, joins, why) => {
     const spec = JSON.parse(await line("oci", "spec"));
     const others = spec.linux.namespaces.filter(({ type }: { type: string }) => type !== "network");
-    const joined = joins === undefined ? [] : [{ type: "network", path: `/run/netns/${stage.host.name}` }];
+    const joined = joins === undefined ? [] : [{ type: "network", path: `/run/netns/${host.name}` }];
     spec.linux.namespaces = [...others, ...joined];
     spec.process.args = ["/true"];
-    const rootfs = join(stage.host.dir, "rootfs");
+    const rootfs = join(host.dir, "rootfs");
     await mkdir(rootfs, { recursive: true });
     await copyFile("/bin/busybox", join(rootfs, "true"));
     spec.root.path = rootfs;
-    const file = join(stage.host.dir, "config.json");
+    const file = join(host.dir, "config.json");
     await writeFile(file, JSON.stringify(spec));
     const { code, stderr } = await ctr("run", "--rm", "--null-io", "--cni", "--config", file, "hosts");
     expect(code).toBe(1);
     expect(stderr).toContain(why);
-    expect(await stage.host.remains(`${stage.namespace}-hosts`)).toEqual([]);
+    expect(await host.remains(`${bench.now.namespace}-hosts`)).toEqual([]);
   });
 });
 

@@ -3,73 +3,45 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ourCtr } from "../support/binaries.ts";
-import { startContainerd } from "../support/containerd.ts";
-import { startServe } from "../support/engine.ts";
-import { archiveOf, busyboxLayout, unpackDeb } from "../support/images.ts";
-import { mustRun, type RunOptions, run } from "../support/process.ts";
-import { busybox } from "./setup.ts";
+import { unpackDeb } from "../support/images.ts";
+import { mustRun, run } from "../support/process.ts";
+import { type Bench, benchEngines, busybox, removeContainers, sharedBench } from "./setup.ts";
 
 // What these flags ask of the host is given to our command alone: /etc and the kernel's files are laid over in a mount
 // namespace of its own.
 
-interface Stage {
-  readonly stack: AsyncDisposableStack;
-  readonly dir: string;
-  readonly address: string;
-  readonly namespace: string;
-}
-
-const engines = [
-  ["containerd", startContainerd, (daemon: { readonly address: string }) => daemon.address],
-  ["the embedded engine", startServe, (daemon: { readonly root: string }) => `embedded://${daemon.root}`],
-] as const;
-
-describe.each(engines)("on %s", (title, start, addressOf) => {
-  let stage: Stage;
+describe.each(benchEngines)("on %s", (_title, engine) => {
+  const bench = sharedBench(`host-${engine}`, engine);
+  let dir: string;
   beforeAll(async () => {
-    const stack = new AsyncDisposableStack();
-    const daemon = stack.use(await start());
-    const dir = await mkdtemp(join(tmpdir(), "ctr-host-flags-"));
-    stack.defer(() => rm(dir, { recursive: true }));
-    const namespace = `host-${title === "containerd" ? "c" : "e"}-${process.pid}`;
-    stage = { stack, dir, address: addressOf(daemon), namespace };
+    await bench.open();
+    dir = await mkdtemp(join(tmpdir(), "ctr-host-flags-"));
     for (const name of ["etc", "work", "security", "bin"]) await mkdir(join(dir, name));
-    const archive = join(dir, "busybox.tar");
-    await archiveOf(await busyboxLayout(), archive);
-    await line(["images", "import", "--base-name", "docker.io/library/busybox", archive]);
   });
   afterEach(async () => {
-    const ids = (await ctr(["containers", "ls", "-q"])).stdout.split("\n").filter((id) => id !== "");
-    for (const id of ids) await ctr(["tasks", "rm", "-f", id]);
-    if (ids.length > 0) await ctr(["containers", "rm", ...ids]);
-    await rm(join(stage.dir, "etc"), { recursive: true });
-    await mkdir(join(stage.dir, "etc"));
+    await removeContainers(bench.now);
+    await rm(join(dir, "etc"), { recursive: true });
+    await mkdir(join(dir, "etc"));
   });
   afterAll(async () => {
-    await stage?.stack.disposeAsync();
+    await bench.close();
+    await rm(dir, { recursive: true });
   });
 
-  const command = (words: readonly string[]) => [ourCtr, "--address", stage.address, "-n", stage.namespace, ...words];
-  const ctr = (words: readonly string[], options?: RunOptions) => run(command(words), options);
-  const line = async (words: readonly string[]) => {
-    const { code, stdout, stderr } = await ctr(words);
-    expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: "" });
-    return stdout;
-  };
+  const command = (words: readonly string[]) => bench.now.command(...words);
+  const ctr: Bench["ctr"] = (words, options) => bench.now.ctr(words, options);
+  const line: Bench["line"] = (words) => bench.now.line(words);
   /** With the files of `etc` over those of /etc, and `more` done before. */
   const onHost = (words: readonly string[], more = "true") => {
-    const { dir } = stage;
     const overlay = `mount -t overlay -o lowerdir=/etc,upperdir=${dir}/etc,workdir=${dir}/work overlay /etc`;
     return run(["unshare", "--mount", "sh", "-c", `${overlay} && ${more} && exec "$0" "$@"`, ...command(words)]);
   };
   const describeDevices = async (name: string, spec: unknown) => {
-    await mkdir(join(stage.dir, "etc", "cdi"), { recursive: true });
-    await writeFile(join(stage.dir, "etc", "cdi", name), typeof spec === "string" ? spec : JSON.stringify(spec));
+    await mkdir(join(dir, "etc", "cdi"), { recursive: true });
+    await writeFile(join(dir, "etc", "cdi", name), typeof spec === "string" ? spec : JSON.stringify(spec));
   };
 
   test("run --device gives what the vendor describes: node, environment, mount, group and hook", async () => {
-    const { dir } = stage;
     await writeFile(join(dir, "given"), "from the host\n");
     await describeDevices(
       "vendor.yaml",
@@ -124,8 +96,8 @@ describe.each(engines)("on %s", (title, start, addressOf) => {
     ["run", ["run", "--rm"], ["sh", "-c", "echo $NVIDIA_VISIBLE_DEVICES; ls /dev/nvidia0"]],
     ["containers create", ["containers", "create"], []],
   ])("%s --gpus takes the vendor's description of that number, shown with a stand-in", async (_what, verb, args) => {
-    const hook = join(stage.dir, "bin", "nvidia-cdi-hook");
-    await writeFile(hook, `#!/bin/sh\necho "$@" >${stage.dir}/hook-args\n`, { mode: 0o755 });
+    const hook = join(dir, "bin", "nvidia-cdi-hook");
+    await writeFile(hook, `#!/bin/sh\necho "$@" >${dir}/hook-args\n`, { mode: 0o755 });
     await describeDevices(
       "nvidia.yaml",
       [
@@ -144,7 +116,7 @@ describe.each(engines)("on %s", (title, start, addressOf) => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     if (verb[0] === "run") {
       expect(stdout).toBe("void\n/dev/nvidia0\n");
-      expect(await readFile(join(stage.dir, "hook-args"), "utf8")).toBe("update-ldcache\n");
+      expect(await readFile(join(dir, "hook-args"), "utf8")).toBe("update-ldcache\n");
     } else {
       const spec = JSON.parse(await line(["containers", "info", "--spec", "gpu"]));
       expect(spec.hooks.createRuntime).toEqual([{ path: hook, args: ["nvidia-cdi-hook", "update-ldcache"] }]);
@@ -160,14 +132,14 @@ describe.each(engines)("on %s", (title, start, addressOf) => {
     expect(await line(["containers", "ls", "-q"])).toBe("");
   });
 
-  const blockIo = () => join(stage.dir, "blockio.yaml");
+  const blockIo = () => join(dir, "blockio.yaml");
   test("run --blockio-class holds the container's disks back", async () => {
     const loop = "Devices: ['/dev/loop[0]']";
     await writeFile(
       blockIo(),
       `Classes:\n  slow:\n  - {${loop}, ThrottleReadBps: 1M, ThrottleWriteIOPS: 1k}\n  - Weight: 200\n`,
     );
-    const cgroup = `/${stage.namespace}-blockio`;
+    const cgroup = `/${bench.now.namespace}-blockio`;
     const flags = ["--blockio-config-file", blockIo(), "--blockio-class", "slow", "--cgroup", cgroup];
     await line(["run", "-d", "--null-io", ...flags, busybox, "slow", "sleep", "1000"]);
     const v1 = `/sys/fs/cgroup/blkio${cgroup}`;
@@ -231,7 +203,6 @@ describe.each(engines)("on %s", (title, start, addressOf) => {
 
   /** A kernel's list of profiles, and Debian's own parser, which stops short of the kernel. */
   const withAppArmor = async (profiles: string) => {
-    const { dir } = stage;
     const parser = join(dir, "apparmor");
     if (!existsSync(parser)) await unpackDeb("apparmor", parser);
     const real = `${parser}/sbin/apparmor_parser -Q --base ${parser}/etc/apparmor.d -M ${parser}/etc/apparmor.d/abi/3.0`;
@@ -243,7 +214,6 @@ describe.each(engines)("on %s", (title, start, addressOf) => {
   };
 
   test("containers create --apparmor-default-profile loads a profile that AppArmor's parser takes, shown with a stand-in kernel", async () => {
-    const { dir } = stage;
     const kernel = await withAppArmor("other (enforce)\n");
     const words = ["containers", "create", "--apparmor-default-profile", "ctr-test", busybox, "confined"];
     const { code, stderr } = await onHost(words, kernel);
@@ -257,7 +227,6 @@ describe.each(engines)("on %s", (title, start, addressOf) => {
   });
 
   test("containers create --apparmor-default-profile loads nothing where a profile of that name is loaded", async () => {
-    const { dir } = stage;
     const kernel = await withAppArmor("ctr-test (enforce)\n");
     await rm(join(dir, "parser-args"), { force: true });
     const words = ["containers", "create", "--apparmor-default-profile", "ctr-test", busybox, "confined"];

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type FakeCriu, makeFakeCriu } from "../support/fake-criu.ts";
+import { dumpedFiles, type FakeCriu, makeFakeCriu } from "../support/fake-criu.ts";
 import type { Outcome } from "../support/process.ts";
 import { openTerminal } from "../support/terminal.ts";
 import { busybox, sharedBench } from "./setup.ts";
@@ -150,7 +150,7 @@ test("containers restore --live goes on from the dump", async () => {
   await end("alive");
   await line(["containers", "restore", "--live", "alive", "alive:1"]);
   expect((await criu.calls()).at(-1)).toContain(" restore ");
-  expect(await readdir(criu.restored)).toEqual(["core-1.img"]);
+  expect(await criu.restored()).toEqual(dumpedFiles());
   expect(await line(["tasks", "ls"])).toMatch(/^alive +\d+ +RUNNING$/m);
   await end("alive");
   await line(["images", "rm", "--sync", "alive:1"]);

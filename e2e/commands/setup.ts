@@ -1,6 +1,5 @@
 import { expect } from "bun:test";
-import { readdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { goCtr, ourCtr } from "../support/binaries.ts";
 import { type ContainerdOptions, type PrivateContainerd, startContainerd } from "../support/containerd.ts";
@@ -22,6 +21,8 @@ export interface Bench extends AsyncDisposable {
   go(words: readonly string[], options?: RunOptions): Promise<Outcome>;
   /** A command of ours that must succeed without a word on stderr; its stdout. */
   line(words: readonly string[], options?: RunOptions): Promise<string>;
+  /** What commands have left in their temporary directory, which is the bench's own. */
+  temporaries(): Promise<readonly string[]>;
 }
 
 /** What both tools talk to: our own commands reach the embedded engine in their own process, the Go tool by a socket. */
@@ -42,18 +43,23 @@ export async function openBench(
   const goGlobals = ["--address", daemon.address, "--namespace", namespace];
   await mustRun([goCtr, ...goGlobals, "images", "import", "--base-name", "docker.io/library/busybox", archive]);
   const command = (...words: readonly string[]) => [ourCtr, ...globals, ...words];
+  const temporary = join(daemon.dir, "tmp");
+  await mkdir(temporary);
+  const ours = (words: readonly string[], options: RunOptions = {}) =>
+    run(command(...words), { ...options, env: { TMPDIR: temporary, ...options.env } });
   return {
     daemon,
     namespace,
     archive,
     command,
-    ctr: (words, options) => run(command(...words), options),
+    ctr: ours,
     go: (words, options) => run([goCtr, ...goGlobals, ...words], options),
     async line(words, options) {
-      const { code, stdout, stderr } = await run(command(...words), options);
+      const { code, stdout, stderr } = await ours(words, options);
       expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: "" });
       return stdout;
     },
+    temporaries: () => readdir(temporary),
     [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
   };
 }
@@ -75,9 +81,21 @@ export function sharedBench(name: string, engine: BenchEngine = "containerd") {
   };
 }
 
-/** What a command may leave behind on this machine outside the daemon's own directory. */
-export async function traces(): Promise<readonly string[]> {
-  const mounts = (await readdir(tmpdir())).filter((entry) => /^(containerd-mount|ctr-mount|edit-)/.test(entry));
-  const fifos = await readdir("/run/containerd/fifo").catch(() => []);
-  return [...mounts, ...fifos.map((entry) => `fifo/${entry}`)].sort();
+/** Both kinds of engine, for `describe.each`: a title, and the bench's word for it. */
+export const benchEngines = [
+  ["containerd", "containerd"],
+  ["the embedded engine", "embedded"],
+] as const satisfies readonly (readonly [string, BenchEngine])[];
+
+/** Ends and removes all containers: a test that fails must not fail the next ones. */
+export async function removeContainers({ ctr }: Pick<Bench, "ctr">): Promise<void> {
+  const ids = (await ctr(["containers", "ls", "-q"])).stdout.split("\n").filter(Boolean);
+  for (const id of ids) await ctr(["tasks", "rm", "-f", id]);
+  if (ids.length > 0) await ctr(["containers", "rm", ...ids]);
+}
+
+/** FIFOs in the directory of all of this machine's processes, of those whose id ends in `mark`. */
+export async function fifosOf(mark: string): Promise<readonly string[]> {
+  const names = await readdir("/run/containerd/fifo", { recursive: true }).catch(() => []);
+  return names.filter((name) => new RegExp(`${mark}-std(in|out|err)$`).test(name));
 }

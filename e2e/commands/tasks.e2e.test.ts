@@ -3,14 +3,17 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mustRun } from "../support/process.ts";
 import { openTerminal } from "../support/terminal.ts";
-import { busybox, sharedBench, traces } from "./setup.ts";
+import { busybox, fifosOf, sharedBench } from "./setup.ts";
 
 const bench = sharedBench("tasks");
-let before: readonly string[];
-beforeAll(async () => {
-  await bench.open();
-  before = await traces();
-});
+/** FIFOs have their process's id in their names: these ids are nobody else's. */
+const mark = `-of-${process.pid}`;
+const a1 = `a1${mark}`;
+const a2 = `a2${mark}`;
+const a3 = `a3${mark}`;
+const s1 = `s1${mark}`;
+const late = `late${mark}`;
+beforeAll(() => bench.open());
 afterAll(bench.close);
 
 async function pidOf(id: string): Promise<number> {
@@ -23,46 +26,46 @@ const ended = (pid: number) => mustRun(["tail", `--pid=${pid}`, "-f", "/dev/null
 
 test("tasks attach: shows what waited in the FIFO, types, passes the exit code on and deletes the task", async () => {
   const { ctr, line } = bench.now;
-  await line(["run", "-d", busybox, "a1", "sh", "-c", "echo waiting; read x; echo got $x; exit 7"]);
-  const { code, stdout } = await ctr(["tasks", "attach", "a1"], { stdin: "typed\n" });
+  await line(["run", "-d", busybox, a1, "sh", "-c", "echo waiting; read x; echo got $x; exit 7"]);
+  const { code, stdout } = await ctr(["tasks", "attach", a1], { stdin: "typed\n" });
   expect({ code, stdout }).toEqual({ code: 7, stdout: "waiting\ngot typed\n" });
   expect(await line(["tasks", "ls", "-q"])).toBe("");
-  await line(["containers", "rm", "a1"]);
+  await line(["containers", "rm", a1]);
 });
 
 test("tasks attach: a client that is killed leaves the task to the next one", async () => {
   const { command, ctr, line } = bench.now;
-  await line(["run", "-d", busybox, "a2", "sh", "-c", "echo up; read x; echo got $x; exit 5"]);
-  const first = Bun.spawn([...command("tasks", "attach", "a2")], { stdin: "pipe", stdout: "pipe", stderr: "ignore" });
+  await line(["run", "-d", busybox, a2, "sh", "-c", "echo up; read x; echo got $x; exit 5"]);
+  const first = Bun.spawn([...command("tasks", "attach", a2)], { stdin: "pipe", stdout: "pipe", stderr: "ignore" });
   const { value } = await first.stdout.getReader().read();
   expect(Buffer.from(value ?? []).toString()).toBe("up\n");
   first.kill("SIGKILL");
   await first.exited;
-  expect(await line(["tasks", "ls"])).toMatch(/^a2 +\d+ +RUNNING$/m);
-  const { code, stdout } = await ctr(["tasks", "attach", "a2"], { stdin: "again\n" });
+  expect(await line(["tasks", "ls"])).toMatch(new RegExp(`^${a2} +\\d+ +RUNNING$`, "m"));
+  const { code, stdout } = await ctr(["tasks", "attach", a2], { stdin: "again\n" });
   expect({ code, stdout }).toEqual({ code: 5, stdout: "got again\n" });
-  await line(["containers", "rm", "a2"]);
+  await line(["containers", "rm", a2]);
 });
 
 test("tasks start -d, then attach on a terminal: the keys reach a real terminal", async () => {
   const { command, line } = bench.now;
-  await line(["containers", "create", "-t", busybox, "a3", "sh", "-c", "read x; tty; stty size; exit 6"]);
-  await line(["tasks", "start", "-d", "a3"]);
-  using terminal = openTerminal(command("tasks", "attach", "a3"), { columns: 77, rows: 22 });
+  await line(["containers", "create", "-t", busybox, a3, "sh", "-c", "read x; tty; stty size; exit 6"]);
+  await line(["tasks", "start", "-d", a3]);
+  using terminal = openTerminal(command("tasks", "attach", a3), { columns: 77, rows: 22 });
   terminal.type("go\r");
   expect(await terminal.exited).toBe(6);
   expect(terminal.output).toMatch(/\/dev\/pts\/\d+/);
-  await line(["containers", "rm", "a3"]);
+  await line(["containers", "rm", a3]);
 });
 
 test("tasks start: piped stdin, exit code and pid file", async () => {
   const { ctr, daemon, line } = bench.now;
   const pidFile = join(daemon.dir, "pid");
-  await line(["containers", "create", busybox, "s1", "sh", "-c", "cat; exit 3"]);
-  const { code, stdout } = await ctr(["tasks", "start", "--pid-file", pidFile, "s1"], { stdin: "piped\n" });
+  await line(["containers", "create", busybox, s1, "sh", "-c", "cat; exit 3"]);
+  const { code, stdout } = await ctr(["tasks", "start", "--pid-file", pidFile, s1], { stdin: "piped\n" });
   expect({ code, stdout }).toEqual({ code: 3, stdout: "piped\n" });
   expect(await readFile(pidFile, "utf8")).toMatch(/^\d+$/);
-  await line(["containers", "rm", "s1"]);
+  await line(["containers", "rm", s1]);
 });
 
 test("tasks start --log-uri: a file, and a program of the user's", async () => {
@@ -120,7 +123,7 @@ test("tasks metrics --format json: the numbers of the Go tool's message under th
 
 test("run --timeout on a running container ends with the deadline, and leaves no task or FIFO", async () => {
   const { ctr, line } = bench.now;
-  const outcome = await ctr(["--timeout", "1s", "run", "--rm", busybox, "late", "sleep", "1000"]);
+  const outcome = await ctr(["--timeout", "1s", "run", "--rm", busybox, late, "sleep", "1000"]);
   expect(outcome.code).toBe(1);
   expect(outcome.stderr).toMatch(/^ctr: .*context deadline exceeded$/m);
   expect(await line(["tasks", "ls", "-q"])).toBe("x1\n");
@@ -133,5 +136,6 @@ test("after all of it no FIFO, no temporary directory and no process is left", a
   expect((await ctr(["tasks", "delete", "-f", "x1"])).code).toBe(0);
   await ended(pid);
   await line(["containers", "rm", "x1"]);
-  expect((await traces()).filter((entry) => !before.includes(entry))).toEqual([]);
+  expect(await fifosOf(mark)).toEqual([]);
+  expect(await bench.now.temporaries()).toEqual([]);
 });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeAny, encodeJsonAny, protobufAny, services, taskTypes } from "@ctr/api";
 import { type CallOptions, createClient } from "@ctr/rpc";
-import { writeFakeRunc } from "../support/fake-runc.ts";
+import { dumpedFiles, makeFakeCriu } from "../support/fake-criu.ts";
 import { mustRun } from "../support/process.ts";
 import { clientsOf, codeOf, describeContract, gather, type Stage, underLease } from "./subjects.ts";
 
@@ -124,7 +124,8 @@ describeContract("tasks", (stage) => {
 
   test("a dump without a directory is stored, with the spec, and a task is restored from it", async () => {
     const { clients, options, tasks, create, statusOf } = await setUp(stage);
-    const { path: runc, restored } = await writeFakeRunc(join(dir, `fake-runc-${crypto.randomUUID()}`));
+    const pages = "deeper/pages-1.img";
+    const { runc, restored } = await makeFakeCriu(await mkdtemp(join(dir, "criu-")), pages);
     await create("dumped", ["sleep", "1000"], { runc });
     await tasks.start({ containerId: "dumped" }, options);
     const { descriptors } = await tasks.checkpoint({ containerId: "dumped" }, options);
@@ -140,7 +141,7 @@ describeContract("tasks", (stage) => {
     const archive = join(dir, `${crypto.randomUUID()}.tar`);
     await writeFile(archive, await read(dump));
     const names = (await mustRun(["tar", "-tf", archive])).split("\n").filter((name) => /img$/.test(name));
-    expect(names.map((name) => name.replace(/^\.?\//, ""))).toEqual(["core-1.img", "deeper/pages-1.img"]);
+    expect(names.map((name) => name.replace(/^\.?\//, ""))).toEqual(["core-1.img", pages]);
     const { container } = await clients.containers.get({ id: "dumped" }, options);
     expect(protobufAny.Any.decode(await read(spec))).toEqual(container?.spec ?? protobufAny.Any.fromPartial({}));
 
@@ -151,7 +152,7 @@ describeContract("tasks", (stage) => {
     const ended = tasks.wait({ containerId: "again" }, options);
     const { pid } = await tasks.start({ containerId: "again" }, options);
     expect((await tasks.get({ containerId: "again" }, options)).process).toMatchObject({ pid, status: RUNNING });
-    expect(await readFile(restored, "utf8")).toMatch(/^core \d+\npages\n$/);
+    expect(await restored()).toEqual(dumpedFiles(pages));
     for (const containerId of ["dumped", "again"]) {
       await tasks.kill({ containerId, signal: SIGKILL }, options);
       expect((await tasks.wait({ containerId }, options)).exitStatus).toBe(137);

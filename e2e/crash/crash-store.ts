@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mountsBelow, unmountBelow } from "../support/containerd.ts";
@@ -139,9 +139,9 @@ function hasId(root: string): boolean {
 /** Past the day that ingests, and leases of the dead, are kept for. */
 const LATER = { CTR_CLOCK_SHIFT: String(2 * 24 * 3600) };
 
-/** A copy that is another store: state directories go by the id. */
+/** A copy that is another store: state directories go by the id. Files of many names, as busybox is, stay one file. */
 async function copyStore(from: string, to: string): Promise<void> {
-  await cp(from, to, { recursive: true, preserveTimestamps: true });
+  await mustRun(["cp", "-a", "--", from, to]);
   using db = new Database(join(to, "meta.db"));
   const id = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   db.run("UPDATE meta SET value = ? WHERE key = 'id'", [id]);

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { goCtr, ourCtr } from "../support/binaries.ts";
 import type { PrivateContainerd } from "../support/containerd.ts";
 import { startServe } from "../support/engine.ts";
-import { type FakeRunc, writeFakeRunc } from "../support/fake-runc.ts";
+import { dumpedFiles, type FakeCriu, makeFakeCriu } from "../support/fake-criu.ts";
 import { archiveOf, busyboxLayout } from "../support/images.ts";
 import { mustRun } from "../support/process.ts";
 
@@ -13,14 +13,14 @@ import { mustRun } from "../support/process.ts";
 const image = "docker.io/library/busybox:latest";
 let dir: string;
 let daemon: PrivateContainerd;
-let runc: FakeRunc;
+let criu: FakeCriu;
 const ours = (...words: readonly string[]) => mustRun([ourCtr, "--address", `embedded://${daemon.root}`, ...words]);
 const theirs = (...words: readonly string[]) => mustRun([goCtr, "--address", daemon.address, ...words]);
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "ctr-checkpoint-"));
   daemon = await startServe();
-  runc = await writeFakeRunc(join(dir, "fake-runc"));
+  criu = await makeFakeCriu(dir);
   const archive = join(dir, "busybox.tar");
   await archiveOf(await busyboxLayout(), archive);
   await ours("images", "import", "--base-name", "docker.io/library/busybox", archive);
@@ -30,7 +30,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const start = (id: string) => ours("run", "-d", "--null-io", "--runc-binary", runc.path, image, id, "sleep", "1000");
+const start = (id: string) => ours("run", "-d", "--null-io", "--runc-binary", criu.runc, image, id, "sleep", "1000");
 async function end(id: string): Promise<void> {
   await ours("tasks", "rm", "--force", id);
   await ours("containers", "rm", id);
@@ -60,9 +60,8 @@ test("the Go tool checkpoints a container on ctr serve, and restores it", async 
   await start("c2");
   await theirs("containers", "checkpoint", "--task", "--rw", "--image", "c2", "example.com/checkpoint:1");
   await end("c2");
-  await rm(runc.restored, { force: true });
   await theirs("containers", "restore", "--live", "--rw", "c3", "example.com/checkpoint:1");
   expect(await ours("tasks", "ls")).toMatch(/^c3 +[1-9]\d* +RUNNING$/m);
-  expect(await readFile(runc.restored, "utf8")).toMatch(/^core \d+\npages\n$/);
+  expect(await criu.restored()).toEqual(dumpedFiles());
   await end("c3");
 });

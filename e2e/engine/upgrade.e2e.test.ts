@@ -24,16 +24,22 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 test("U2: the program is replaced while containers run, and the new one sees, uses and ends them", async () => {
   const root = join(dir, "running");
+  await using stack = new AsyncDisposableStack();
   const program = join(dir, "ctr");
   const ctr = (...words: readonly string[]): Promise<Outcome> => run([program, "-a", `embedded://${root}`, ...words]);
   await copyFile(ourCtr, program);
   const import_ = ["images", "import", "--base-name", "docker.io/library/busybox", archive];
   expect(await ctr(...import_)).toMatchObject({ code: 0 });
+  stack.defer(() => forgetStore(root));
   for (const id of ["one", "two"])
     expect(await ctr("run", "-d", image, id, "sleep", "1000")).toMatchObject({ code: 0 });
   const socket = join(dir, "old.sock");
   const old = Bun.spawn([program, "-a", `embedded://${root}`, "serve", "--listen", socket], {
     stdio: ["ignore", "ignore", "pipe"],
+  });
+  stack.defer(async () => {
+    old.kill("SIGKILL");
+    await old.exited;
   });
   await waitForLine(old.stderr, /serving containerd's API/, "ctr serve");
   // A daemon of the old program still runs; its file is gone.
@@ -48,7 +54,6 @@ test("U2: the program is replaced while containers run, and the new one sees, us
   for (const id of ["one", "two"]) expect(await ctr("containers", "rm", id)).toMatchObject({ code: 0 });
   expect(await ctr("run", "--rm", image, "three", "true")).toMatchObject({ code: 0 });
   expect(checkStore(root)).toMatchObject({ problems: [], garbage: [] });
-  await forgetStore(root);
 });
 
 /** A database as a release wrote it, as text; each release adds its own. */

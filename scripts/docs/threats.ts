@@ -18,8 +18,9 @@ export async function threatModel(root: string): Promise<string> {
 }
 
 function row({ id, holds, binds }: Requirement, tests: readonly string[], patches: readonly string[]): string {
-  const none = binds === undefined ? "none yet" : `binds when ${binds}`;
-  return `| ${id} | ${holds} | ${tests.length === 0 ? none : tests.join("<br>")} | ${patches.join(", ")} |`;
+  const until = binds === undefined ? [] : [`binds when ${binds}; refused until then:`];
+  const shown = tests.length === 0 ? ["none yet"] : tests;
+  return `| ${id} | ${holds} | ${[...until, ...shown].join("<br>")} | ${patches.join(", ")} |`;
 }
 
 async function testsById(root: string): Promise<ReadonlyMap<string, readonly string[]>> {

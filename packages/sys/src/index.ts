@@ -3,6 +3,7 @@ export { capabilityNames, readEffectiveCapabilities } from "./capabilities.ts";
 export { type Environment, lastingEnvironment, scrubbedEnvironment } from "./environment.ts";
 export { type FifoReader, type FifoWriter, makeFifo, openFifoReader, openFifoWriter } from "./fifo.ts";
 export { fileError } from "./file-error.ts";
+export { processRootedAbove } from "./foreign-root.ts";
 export {
   type DeviceNumbers,
   getHostname,

@@ -15,6 +15,7 @@ import { basename, dirname, join } from "node:path";
 import { ContainerdError, type protobufAny, type runcOptions } from "@ctr/api";
 import { listMounts, unmountAll } from "@ctr/sys";
 import { failpoint } from "../failpoint.ts";
+import { hasErrno } from "../store/disk-error.ts";
 import { type ShimAddress, shimAddressFromFiles, socketPathOf } from "./shim-address.ts";
 import type { TaskPaths } from "./task-paths.ts";
 
@@ -31,11 +32,11 @@ export interface BundleContents {
  */
 export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
   const { bundle, rootfs, work } = paths;
-  mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 });
-  mkdirSync(bundle, { mode: 0o700 });
+  makeDirectory(bundle, 0o700);
   failpoint("bundle.made");
   mkdirSync(rootfs, { mode: 0o711 });
-  mkdirSync(work, { recursive: true, mode: 0o711 });
+  // One that a killed process left is as good.
+  if (!existsSync(work)) makeDirectory(work, 0o711);
   symlinkSync(work, join(bundle, "work"));
   writeFileSync(join(bundle, "log"), "", { mode: 0o600 });
   writeFileSync(join(bundle, "config.json"), ownCgroup(contents.spec.value, paths), { mode: 0o600 });
@@ -45,6 +46,24 @@ export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
     writeFileSync(join(bundle, "runtime"), contents.runc.binaryName || "runc", { mode: 0o600 });
   }
   openToMappedRoot(paths, contents.spec);
+}
+
+/** More than one removal after the other can take away. */
+const MAKE_TRIES = 1000;
+
+/** Makes `dir` and what it is in. Another task's removal may take the namespace's directory away at any moment. */
+function makeDirectory(dir: string, mode: number): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      mkdirSync(dirname(dir), { recursive: true, mode: 0o711 });
+      mkdirSync(dir, { mode });
+      return;
+    } catch (error) {
+      // EEXIST may also be said of the parent: it was there, and gone when it was looked at.
+      const taken = hasErrno(error, "ENOENT") || (hasErrno(error, "EEXIST") && !existsSync(dir));
+      if (!taken || tries === MAKE_TRIES) throw error;
+    }
+  }
 }
 
 /**

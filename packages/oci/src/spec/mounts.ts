@@ -1,3 +1,4 @@
+import { ContainerdError } from "@ctr/api";
 import { mergeEnv } from "./env.ts";
 import { refuse, type SpecOption, withProcess } from "./option.ts";
 import type { SpecMount } from "./types.ts";
@@ -16,6 +17,9 @@ function cleanPath(path: string): string {
   return path.replace(/\/+/g, "/").replace(/(?<=.)\/$/, "");
 }
 
+/** How other engines are asked to give the host's files a container's SELinux label. */
+const RELABEL = /^[zZ]$/;
+
 /** Reads `type=bind,src=/a,dst=/b,options=rbind:ro`, fields quoted as in CSV. */
 export function parseMount(text: string): SpecMount {
   let mount: SpecMount = { destination: "" };
@@ -26,12 +30,24 @@ export function parseMount(text: string): SpecMount {
     mount = { ...mount, ...mountMember(field.slice(0, equals), field.slice(equals + 1)) };
   }
   const { destination, type, source, options } = mount;
+  const relabel = options?.find((option) => RELABEL.test(option));
+  if (relabel !== undefined) throw relabelRefused(mount, relabel);
   return {
     destination,
     ...(type ? { type } : {}),
     ...(source ? { source } : {}),
     ...(options ? { options } : {}),
   };
+}
+
+/** runc does nothing about it, so that who asks for it would believe in labels that nobody set (R7). */
+function relabelRefused({ source = "", destination }: SpecMount, option: string): ContainerdError {
+  return new ContainerdError({
+    code: "invalid_argument",
+    what: `cannot mount ${source} on ${destination}`,
+    why: `the option ${option} asks to relabel files of the host, which is never done`,
+    fix: "leave it out; where SELinux is in force, label a directory of the container's own beforehand: chcon -t container_file_t",
+  });
 }
 
 function mountMember(key: string, value: string): Partial<SpecMount> {

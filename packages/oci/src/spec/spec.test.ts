@@ -240,6 +240,14 @@ test("parseMount() reads quoted fields", () => {
   expect(() => parseMount('"src=/a')).toThrow(/quoted-field/);
 });
 
+test.each(["z", "Z"])("R7: parseMount() refuses the option %s, and no other with that letter", (option) => {
+  const text = (options: string) => `type=bind,src=/a,dst=/b,options=${options}`;
+  expect(() => parseMount(text(`rbind:ro:${option}`))).toThrow(
+    /^cannot mount \/a on \/b: the option . asks to relabel/,
+  );
+  expect(parseMount(text(`rbind:${option}ero`))).toMatchObject({ options: ["rbind", `${option}ero`] });
+});
+
 test("mergeEnv() replaces in place, appends and unsets", () => {
   expect(mergeEnv(["A=1", "B=2"], ["B=3", "C=4", "A"])).toEqual(["B=3", "C=4"]);
 });

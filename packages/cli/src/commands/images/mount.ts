@@ -1,7 +1,7 @@
-import { hasCode } from "@ctr/api";
+import { ContainerdError, hasCode } from "@ctr/api";
 import { type Client, randomId } from "@ctr/client";
 import { type Mount, onlyPlatform, parsePlatform } from "@ctr/oci";
-import { mountAll, mountPointsAt } from "@ctr/sys";
+import { mountAll, mountPointsAt, processRootedAbove } from "@ctr/sys";
 import { defineCommand } from "../../command.ts";
 import { fail, wrap } from "../../errors.ts";
 import type { mount } from "../../table/images.ts";
@@ -17,6 +17,7 @@ const MOUNT_MANAGER = "type==io.containerd.mount-manager.v1";
 export const mountCommand = defineCommand<typeof mount>({
   async run({ args: [name = "", target = ""], flags, stdout, connect, signal }) {
     if (name === "") throw fail("please provide an image reference to mount");
+    if (target !== "") refuseRunningRoot(target);
     const client = await connect();
     if (target === "" && !(await hasPlugin(client, MOUNT_MANAGER, signal))) {
       throw fail("please provide a target path to mount to");
@@ -50,6 +51,18 @@ export const mountCommand = defineCommand<typeof mount>({
     }
   },
 });
+
+/** Whoever is inside could make the path lead elsewhere, and would see what is mounted for others. */
+function refuseRunningRoot(target: string): void {
+  const pid = processRootedAbove(target);
+  if (pid === undefined) return;
+  throw new ContainerdError({
+    code: "failed_precondition",
+    what: `cannot mount on ${target}`,
+    why: `it is in the root filesystem of a container that runs, process ${pid}`,
+    fix: "choose a directory of the host's; a container gets mounts when it is made, by `ctr run --mount`",
+  });
+}
 
 /** What is left to mount once the daemon has mounted its part; all of it where the daemon mounts nothing. */
 async function activate(

@@ -1,4 +1,4 @@
-import type { SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
+import type { SQLQueryBindings, Database as Sqlite, Statement } from "bun:sqlite";
 
 /** A row by its columns' names; what SQLite may hold is all there can be. */
 export type AnyRow = Readonly<Record<string, string | bigint | number | Uint8Array | null>>;
@@ -56,11 +56,11 @@ function readUntilFault(db: Sqlite, table: string, key: readonly string[], direc
 function readGap(db: Sqlite, table: string, before: readonly AnyRow[], after: readonly AnyRow[]): readonly AnyRow[] {
   const low = rowOf(before.at(-1)) ?? 0n;
   const high = rowOf(after.at(-1)) ?? low + SEARCH_ROWS;
-  const sql = `SELECT *, rowid AS at_row FROM ${table} NOT INDEXED WHERE rowid BETWEEN ? AND ?`;
+  const range = rangeOf(db, table);
   const read = (from: bigint, to: bigint): readonly AnyRow[] => {
-    if (from > to) return [];
+    if (range === undefined || from > to) return [];
     try {
-      return db.prepare<AnyRow, SQLQueryBindings[]>(sql).all(from, to);
+      return range.all(from, to);
     } catch {
       // The damage is in this range: halves of it may be free of it.
       if (from === to) return [];
@@ -69,6 +69,16 @@ function readGap(db: Sqlite, table: string, before: readonly AnyRow[], after: re
     }
   };
   return read(low + 1n, high - 1n);
+}
+
+/** Prepared once, as it may be asked for every row; undefined where the schema no longer has the table. */
+function rangeOf(db: Sqlite, table: string): Statement<AnyRow, [bigint, bigint]> | undefined {
+  try {
+    return db.prepare(`SELECT *, rowid AS at_row FROM ${table} NOT INDEXED WHERE rowid BETWEEN ? AND ?`);
+  } catch {
+    // Reading it from its beginning has said so.
+    return undefined;
+  }
 }
 
 function rowOf(row: AnyRow | undefined): bigint | undefined {
