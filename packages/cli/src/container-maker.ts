@@ -108,6 +108,8 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
     defaultSnapshotter(client, flags.snapshotter, signal),
     client.images.get(request.source, { signal }),
   ]);
+  // Only what is run has a task, and one of a sandbox has the sandbox's shim.
+  if (run !== undefined && flags.sandbox === "") client.expectTask(id, flags.runtime);
   const { config } = await findConfig(readOnce(client.content, signal), image.target, { signal, matcher });
   // Without layers there is no chain, which unpacking says.
   const chainID = config.diffIDs.length === 0 ? "" : chainIDOf(config.diffIDs);

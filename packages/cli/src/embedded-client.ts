@@ -11,5 +11,6 @@ export function embeddedClient(engine: EmbeddedEngine, namespace: string): Clien
   };
   // Overlays are root's to mount.
   const snapshotter = process.geteuid?.() === 0 ? "overlayfs" : "native";
-  return new Client(owning, { namespace, snapshotter, ownsChannel: true });
+  const expectTask = (task: Parameters<typeof engine.expectTask>[0]) => engine.expectTask(task);
+  return new Client(owning, { namespace, snapshotter, ownsChannel: true, expectTask });
 }

@@ -29,6 +29,16 @@ export interface ClientOptions {
   readonly snapshotter?: string;
   /** Whether disposing the client closes the channel; false when the caller opened it for more than this client. */
   readonly ownsChannel?: boolean;
+  /** Told of tasks that are about to be created; for an engine in this process. */
+  readonly expectTask?: ((task: ExpectedTask) => void) | undefined;
+}
+
+/** A task that is about to be created. */
+export interface ExpectedTask {
+  readonly namespace: string;
+  readonly id: string;
+  /** Name of its container's runtime. */
+  readonly runtime: string;
 }
 
 /** What a client is when nothing else is said; containerd's own defaults. */
@@ -47,6 +57,7 @@ export class Client implements AsyncDisposable {
   /** Snapshotter of calls that name none. */
   readonly snapshotter: string;
   readonly #ownsChannel: boolean;
+  readonly #expectTask: ClientOptions["expectTask"];
   readonly #made = new Map<unknown, unknown>();
 
   constructor(channel: Channel, options: ClientOptions = {}) {
@@ -55,16 +66,26 @@ export class Client implements AsyncDisposable {
     this.leaseId = options.leaseId;
     this.snapshotter = options.snapshotter ?? DEFAULT_SNAPSHOTTER;
     this.#ownsChannel = options.ownsChannel ?? false;
+    this.#expectTask = options.expectTask;
   }
 
   /** The same connection in another namespace. Leases belong to a namespace, so the view has none. */
   withNamespace(namespace: string): Client {
-    return new Client(this.channel, { namespace, snapshotter: this.snapshotter });
+    return new Client(this.channel, { namespace, snapshotter: this.snapshotter, expectTask: this.#expectTask });
   }
 
   /** The same connection with everything it creates kept by a lease. */
   withLease(leaseId: string): Client {
-    return new Client(this.channel, { namespace: this.namespace, leaseId, snapshotter: this.snapshotter });
+    const { namespace, snapshotter } = this;
+    return new Client(this.channel, { namespace, leaseId, snapshotter, expectTask: this.#expectTask });
+  }
+
+  /**
+   * Says that a task is about to be created for a container that is still to be made. An engine in this process gets
+   * ready for it meanwhile; any other hears nothing of it.
+   */
+  expectTask(id: string, runtime = DEFAULT_RUNTIME): void {
+    this.#expectTask?.({ namespace: this.namespace, id, runtime });
   }
 
   /** Typed calls of a service, whose code is loaded with the first one; give each call `callOptions()`. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Digest } from "@ctr/oci";
 import type { Channel, RegisteredService } from "@ctr/rpc";
 import { openLazyChannel } from "./lazy-channel.ts";
+import type { ExpectedTask } from "./runtime/task-early.ts";
 import type { ServeOptions } from "./serve.ts";
 import { serviceLoaders } from "./service-loaders.ts";
 import type { StoreRepair } from "./store/repair/repair.ts";
@@ -28,6 +29,8 @@ export interface Engine extends AsyncDisposable {
   ): Promise<void>;
   /** Brings what is recorded of tasks in line with what runs, and from now on takes the events of shims. */
   reconcile(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Says that a task is about to be created: its shim starts meanwhile. No promise either way. */
+  expectTask(task: ExpectedTask): void;
   /** The socket of a task's shim, by its bundle; undefined when there is no such task. */
   findShimSocket(namespace: string, id: string): Promise<string | undefined>;
   /** Serves it to any gRPC client. See `serveEngine`. */
@@ -58,6 +61,8 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
       await replaceBlob(store, digest, chunks, options);
     },
     reconcile: async (options) => (await loadTasks()).reconcile(options),
+    // What goes wrong shows when the task is created.
+    expectTask: (task) => void loadTasks().then((tasks) => tasks.expect(task), ignore),
     findShimSocket: async (namespace, id) =>
       (await import("./runtime/find-shim.ts")).findShimSocket(store, namespace, id),
     serve: async (options) => (await import("./serve.ts")).serveEngine(engine, options),
@@ -92,6 +97,8 @@ export function rootOfAddress(address: string): string {
   const isPlain = path.startsWith("/") && !/\/(\.|\/|$)/.test(path);
   return isPlain ? path : join("/", path);
 }
+
+function ignore(): void {}
 
 function once<T>(load: () => Promise<T>): () => Promise<T> {
   let loaded: Promise<T> | undefined;

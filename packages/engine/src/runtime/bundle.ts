@@ -20,16 +20,15 @@ import type { TaskPaths } from "./task-paths.ts";
 
 export interface BundleContents {
   readonly spec: protobufAny.Any;
-  readonly shimBinary: string;
   /** Of a runc shim: what its `delete` needs to know of the runc to call, should it never get as far as `Create`. */
   readonly runc: runcOptions.Options | undefined;
 }
 
 /**
- * Makes the directory that a shim runs in. `log` is a regular file: a FIFO would need a reader for as long as the shim
- * lives, and without any `log` the shim dies. Engine reference: 11.3, 11.4.
+ * Makes the directory that a shim runs in, with all that it needs to start. `log` is a regular file: a FIFO would need a
+ * reader for as long as the shim lives, and without any `log` the shim dies. Engine reference: 11.3, 11.4.
  */
-export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
+export function makeBundle(paths: TaskPaths, shimBinary: string): void {
   const { bundle, rootfs, work } = paths;
   mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 });
   mkdirSync(bundle, { mode: 0o700 });
@@ -38,13 +37,18 @@ export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
   mkdirSync(work, { recursive: true, mode: 0o711 });
   symlinkSync(work, join(bundle, "work"));
   writeFileSync(join(bundle, "log"), "", { mode: 0o600 });
-  writeFileSync(join(bundle, "config.json"), ownCgroup(contents.spec.value, paths), { mode: 0o600 });
-  writeFileSync(join(bundle, "shim-binary-path"), contents.shimBinary, { mode: 0o600 });
-  if (contents.runc) {
-    writeFileSync(join(bundle, "options.json"), optionsJson(contents.runc), { mode: 0o600 });
-    writeFileSync(join(bundle, "runtime"), contents.runc.binaryName || "runc", { mode: 0o600 });
+  writeFileSync(join(bundle, "shim-binary-path"), shimBinary, { mode: 0o600 });
+}
+
+/** What a shim wants to find in its bundle when it is asked to create the container. */
+export function fillBundle(paths: TaskPaths, { spec, runc }: BundleContents): void {
+  const { bundle } = paths;
+  writeFileSync(join(bundle, "config.json"), ownCgroup(spec.value, paths), { mode: 0o600 });
+  if (runc) {
+    writeFileSync(join(bundle, "options.json"), optionsJson(runc), { mode: 0o600 });
+    writeFileSync(join(bundle, "runtime"), runc.binaryName || "runc", { mode: 0o600 });
   }
-  openToMappedRoot(paths, contents.spec);
+  openToMappedRoot(paths, spec);
 }
 
 /**

@@ -13,7 +13,8 @@ import { buryTask, isShimGone } from "./task-cleanup.ts";
 import { type ContainerSource, shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
 import { type CreateTask, createTask } from "./task-create.ts";
 import { deleteTaskAndShim, finishDelete } from "./task-delete.ts";
-import { exitOf, findExit, isNewExit, recordState } from "./task-exit.ts";
+import { EarlyTasks, type ExpectedTask } from "./task-early.ts";
+import { exitOf, findExit, isNewExit, recordState, rememberExit } from "./task-exit.ts";
 import { taskLock, taskPaths } from "./task-paths.ts";
 import { removeDebris } from "./task-reconcile.ts";
 import {
@@ -22,7 +23,6 @@ import {
   listTasks,
   pidOfRow,
   publishExit,
-  recordExit,
   setBornPid,
   type TaskRow,
   UNBORN,
@@ -61,7 +61,8 @@ export class TaskManager implements AsyncDisposable {
   constructor({ store, containers, libexec = defaultLibexec() }: TaskManagerOptions) {
     const shims = new Shims(store);
     const events = () => this.serveEvents();
-    this.#context = { store, containers, shims, searchPath: shimSearchPath(libexec), events };
+    const early = new EarlyTasks();
+    this.#context = { store, containers, shims, early, searchPath: shimSearchPath(libexec), events };
   }
 
   /** The sandboxes of the same store, over the same connections. */
@@ -73,6 +74,11 @@ export class TaskManager implements AsyncDisposable {
   serveEvents(): Promise<EventsEndpoint> {
     this.#endpoint ??= openEventsEndpoint(this.#context.store, { signal: this.#closing.signal });
     return this.#endpoint;
+  }
+
+  /** Says that a task is about to be created, so that its shim may start meanwhile. Fails never. */
+  expect(task: ExpectedTask): void {
+    this.#context.early.expect(this.#context, task, this.#closing.signal);
   }
 
   /** Creates a task of a container and returns the pid of its first process, which waits to be started. */
@@ -201,6 +207,7 @@ export class TaskManager implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#context.early[Symbol.asyncDispose]();
     await this.#context.shims[Symbol.asyncDispose]();
     const endpoint = await this.#endpoint?.catch(() => undefined);
     await endpoint?.[Symbol.asyncDispose]();
@@ -289,7 +296,7 @@ export class TaskManager implements AsyncDisposable {
       const pid = execId === "" ? pidOfRow(now) : await execPid(shim.task, row, execId, signal);
       const exit = exitOf({ ...answer, pid });
       await (await this.serveEvents()).told(row);
-      if (execId === "") store.db.writeUnsynced((tx) => recordExit(store, tx, row, exit));
+      if (execId === "") rememberExit(store, row, exit);
       else if (pid > 0) store.db.writeUnsynced((tx) => publishExit(store, tx, row, execId, exit));
       return exit;
     } catch (error) {
