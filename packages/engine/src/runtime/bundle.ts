@@ -4,6 +4,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
@@ -131,18 +132,34 @@ export function bundleExists(paths: TaskPaths): boolean {
 
 /** Removes bundle and work directory. A bundle that something is still mounted in is left, with an error. */
 export async function removeBundle(paths: TaskPaths): Promise<void> {
-  if (existsSync(paths.bundle)) {
-    if (existsSync(paths.rootfs)) await unmountAll(paths.rootfs);
-    refuseMounts(paths.bundle);
-    const trash = join(dirname(paths.bundle), `.${basename(paths.bundle)}`);
+  const { bundle, work } = paths;
+  if (existsSync(bundle)) {
+    if (!isPlain(paths)) await freeOfMounts(paths);
+    const trash = join(dirname(bundle), `.${basename(bundle)}`);
     rmSync(trash, { recursive: true, force: true });
-    renameSync(paths.bundle, trash);
+    renameSync(bundle, trash);
     failpoint("bundle.renamed");
     rmSync(trash, { recursive: true, force: true });
   }
-  rmSync(paths.work, { recursive: true, force: true });
-  removeIfEmpty(dirname(paths.bundle));
-  removeIfEmpty(dirname(paths.work));
+  rmSync(work, { recursive: true, force: true });
+  removeIfEmpty(dirname(bundle));
+  removeIfEmpty(dirname(work));
+}
+
+/** Whether nothing can be mounted in a bundle: without its root filesystem, empty, there is no directory in it. */
+function isPlain({ bundle, rootfs }: TaskPaths): boolean {
+  try {
+    rmdirSync(rootfs);
+  } catch {
+    // Not empty, mounted on, or not there: the kernel's list of mounts tells.
+    return false;
+  }
+  return readdirSync(bundle, { withFileTypes: true }).every((entry) => !entry.isDirectory());
+}
+
+async function freeOfMounts({ bundle, rootfs }: TaskPaths): Promise<void> {
+  if (existsSync(rootfs)) await unmountAll(rootfs);
+  refuseMounts(bundle);
 }
 
 /** rm would go through a mount into what is mounted: a snapshot, or somebody's home. */
