@@ -4,6 +4,7 @@ import { hasCode } from "@ctr/api";
 import { listenUnix, MAX_UNIX_PATH_BYTES } from "@ctr/sys";
 import type { ShimAddress } from "./shim-address.ts";
 import { connectShim, type ShimConnection } from "./shim-connection.ts";
+import { moveToShimCgroups } from "./shim-host.ts";
 import { type ShimCommand, spawnShim } from "./shim-process.ts";
 
 /** A shim that has not said by then that it is there is started the usual way. */
@@ -14,6 +15,8 @@ const MAX_OOM_SCORE = 1000;
 export interface StartedShim {
   /** Resolves when it answers; undefined when it does not, and then nothing of it is left. `signal` ends it, too. */
   answers(signal: AbortSignal): Promise<AnsweringShim | undefined>;
+  /** Moves it out of the cgroups of whoever started it. Takes as long as runc takes to begin, so it is done meanwhile. */
+  settle(): Promise<void>;
   /** Kills it and removes what it listens on. For one that has no task. */
   end(): Promise<void>;
 }
@@ -53,6 +56,7 @@ export function startDirectly(command: ShimCommand): StartedShim | undefined {
       signal.throwIfAborted();
       return undefined;
     },
+    settle: () => moveToShimCgroups(shim.pid),
     async end() {
       shim.kill("SIGKILL");
       await shim.exited;

@@ -132,10 +132,11 @@ async function launch(
   const requesting = createRequest(context, paths, plan, task, signal);
   // Whatever fails, both are over before anything is undone.
   await Promise.allSettled([connecting, requesting]);
-  const [{ task: calls }, request] = [await connecting, await requesting];
+  const [{ shim, own }, request] = [await connecting, await requesting];
   const event = { namespace: task.namespace, topic: "/tasks/create", id: task.id };
-  const { pid } = await endpoint.expect(event, () => calls.create(request, shimCall(task.namespace, signal)));
-  return pid;
+  const creating = endpoint.expect(event, () => shim.task.create(request, shimCall(task.namespace, signal)));
+  await Promise.allSettled([creating, own?.settle()]);
+  return (await creating).pid;
 }
 
 /** Fills the bundle while the shim starts. */
@@ -163,12 +164,12 @@ async function createRequest(
 async function connectedShim(
   context: TaskContext,
   paths: TaskPaths,
-  { runtime, sandbox, endpoint, shim }: Plan,
+  { runtime, sandbox, endpoint, shim: early }: Plan,
   signal: AbortSignal,
-): Promise<ShimConnection> {
+): Promise<{ readonly shim: ShimConnection; readonly own: StartedShim | undefined }> {
   const command = shimCommand(context, paths, runtime.binary, signal);
   const joined = joinSandbox(context, paths, { sandbox, endpoint });
-  const own = joined || !runtime.direct ? undefined : (shim ?? startDirectly(command));
+  const own = joined || !runtime.direct ? undefined : (early ?? startDirectly(command));
   const answering = await own?.answers(signal);
   failpoint("task.shim");
   if (answering !== undefined) context.shims.adopt(paths, answering.connection);
@@ -177,7 +178,8 @@ async function connectedShim(
     writeShimAddress(paths.bundle, answering?.address ?? joined ?? (await startShim(command, runtime.options)));
   }
   failpoint("task.address");
-  return await context.shims.connect(paths, signal);
+  const shim = await context.shims.connect(paths, signal);
+  return { shim, own: answering === undefined ? undefined : own };
 }
 
 /** Where the shim finds CRIU's files, which it reads when the task is started: they stay for as long as the task is there. */
