@@ -62,7 +62,11 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
     },
     reconcile: async (options) => (await loadTasks()).reconcile(options),
     // What goes wrong shows when the task is created.
-    expectTask: (task) => void loadTasks().then((tasks) => tasks.expect(task), ignore),
+    expectTask(task) {
+      void loadTasks().then((tasks) => tasks.expect(task), ignore);
+      // The command that creates a task ends with a collection. It is loaded when the shim is first waited for.
+      setImmediate(() => void import("./gc/collect.ts").then(({ warmUp }) => warmUp(store)).catch(ignore));
+    },
     findShimSocket: async (namespace, id) =>
       (await import("./runtime/find-shim.ts")).findShimSocket(store, namespace, id),
     serve: async (options) => (await import("./serve.ts")).serveEngine(engine, options),

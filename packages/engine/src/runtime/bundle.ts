@@ -12,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ContainerdError, type protobufAny, type runcOptions } from "@ctr/api";
 import { listMounts, unmountAll } from "@ctr/sys";
@@ -132,18 +133,32 @@ export function bundleExists(paths: TaskPaths): boolean {
 
 /** Removes bundle and work directory. A bundle that something is still mounted in is left, with an error. */
 export async function removeBundle(paths: TaskPaths): Promise<void> {
+  await removeAside(paths, await setBundleAside(paths));
+}
+
+/**
+ * The first half of that, after which the id is free: the bundle has another name. Undefined where there is none. What
+ * it leaves to `removeAside` a collection takes, should this process not come to it.
+ */
+export async function setBundleAside(paths: TaskPaths): Promise<string | undefined> {
   const { bundle, work } = paths;
-  if (existsSync(bundle)) {
+  const trash = join(dirname(bundle), `.${basename(bundle)}`);
+  const isThere = existsSync(bundle);
+  if (isThere) {
     if (!isPlain(paths)) await freeOfMounts(paths);
-    const trash = join(dirname(bundle), `.${basename(bundle)}`);
     rmSync(trash, { recursive: true, force: true });
     renameSync(bundle, trash);
     failpoint("bundle.renamed");
-    rmSync(trash, { recursive: true, force: true });
   }
   rmSync(work, { recursive: true, force: true });
-  removeIfEmpty(dirname(bundle));
   removeIfEmpty(dirname(work));
+  return isThere ? trash : undefined;
+}
+
+/** The second half, on threads of the pool: it may take milliseconds for each file. */
+export async function removeAside({ bundle }: TaskPaths, trash: string | undefined): Promise<void> {
+  if (trash !== undefined) await rm(trash, { recursive: true, force: true });
+  removeIfEmpty(dirname(bundle));
 }
 
 /** Whether nothing can be mounted in a bundle: without its root filesystem, empty, there is no directory in it. */

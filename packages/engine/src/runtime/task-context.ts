@@ -23,6 +23,8 @@ export interface TaskContext {
   readonly searchPath: readonly string[];
   /** Opens the endpoint that shims tell of events, at the first need. */
   events(): Promise<EventsEndpoint>;
+  /** Takes work that nobody has to wait for but the end of the process, and that a collection does where it fails. */
+  afterwards(work: Promise<void>): void;
 }
 
 /** How to call the shim binary of a task. */

@@ -1,6 +1,6 @@
 import { hasCode } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
-import { removeBundle } from "./bundle.ts";
+import { removeAside, setBundleAside } from "./bundle.ts";
 import type { ShimConnection } from "./shim-connection.ts";
 import { buryTask, isShimGone, LIFE_SIGN_MS, shutDown, undoCreate } from "./task-cleanup.ts";
 import { shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
@@ -88,7 +88,7 @@ async function deleteLiving(
     deleteTask(tx, row.namespace, row.id);
   });
   failpoint("task.unrecorded");
-  await removeBundle(paths);
+  context.afterwards(removeAside(paths, await setBundleAside(paths)));
   await releaseRootfs(context, paths, signal);
   failpoint("task.removed");
   if (exit === undefined) throw error;

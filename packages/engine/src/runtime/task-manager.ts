@@ -8,6 +8,7 @@ import { type EventsEndpoint, openEventsEndpoint } from "./events-endpoint.ts";
 import { SandboxManager } from "./sandbox-manager.ts";
 import { defaultLibexec, shimSearchPath } from "./shim-binary.ts";
 import { type ShimConnection, ShimGoneError, type TaskClient } from "./shim-connection.ts";
+import { restateShimCgroups } from "./shim-host.ts";
 import { Shims } from "./shims.ts";
 import { buryTask, isShimGone } from "./task-cleanup.ts";
 import { type ContainerSource, shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
@@ -56,13 +57,15 @@ const STATE_TIMEOUT_MS = 2000;
 export class TaskManager implements AsyncDisposable {
   readonly #context: TaskContext;
   readonly #closing = new AbortController();
+  readonly #pending = new Set<Promise<void>>();
   #endpoint: Promise<EventsEndpoint> | undefined;
 
   constructor({ store, containers, libexec = defaultLibexec() }: TaskManagerOptions) {
     const shims = new Shims(store);
     const events = () => this.serveEvents();
     const early = new EarlyTasks();
-    this.#context = { store, containers, shims, early, searchPath: shimSearchPath(libexec), events };
+    const afterwards = (work: Promise<void>) => this.#afterwards(work);
+    this.#context = { store, containers, shims, early, searchPath: shimSearchPath(libexec), events, afterwards };
   }
 
   /** The sandboxes of the same store, over the same connections. */
@@ -110,6 +113,18 @@ export class TaskManager implements AsyncDisposable {
       if (shim.isClosed) await this.#buryIfDead(row, signal);
       throw error;
     }
+  }
+
+  /** Adds a process to a task, to be started later. */
+  async exec(key: ProcessKey, process: Parameters<TaskClient["exec"]>[0], options: Cancel): Promise<void> {
+    // In the end it is for speed alone.
+    this.#readyCgroups(key, options).catch(() => undefined);
+    await this.tell(key, "/tasks/exec-added", options, (task, call) => task.exec(process, call));
+  }
+
+  async #readyCgroups(key: ProcessKey, { signal }: Cancel): Promise<void> {
+    const shim = await this.#shim(this.#row(key), signal);
+    await restateShimCgroups(shim.pid ?? (await shim.greet(key.id, shimCall(key.namespace, signal))));
   }
 
   /** The same for a call whose success its shim tells of as `topic`. */
@@ -206,11 +221,17 @@ export class TaskManager implements AsyncDisposable {
     signal.throwIfAborted();
   }
 
+  #afterwards(work: Promise<void>): void {
+    const settled = work.catch(() => undefined).finally(() => this.#pending.delete(settled));
+    this.#pending.add(settled);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#context.early[Symbol.asyncDispose]();
     await this.#context.shims[Symbol.asyncDispose]();
     const endpoint = await this.#endpoint?.catch(() => undefined);
     await endpoint?.[Symbol.asyncDispose]();
+    await Promise.all(this.#pending);
     this.#closing.abort();
   }
 

@@ -17,6 +17,7 @@ export async function undoUnfinished(store: Store, paths: TaskPaths): Promise<vo
     containers: () => undefined,
     early: new EarlyTasks(),
     searchPath: shimSearchPath(defaultLibexec()),
+    afterwards: () => undefined,
     events: () =>
       Promise.reject(new ContainerdError({ code: "internal", what: "what is removed has nothing to tell of" })),
   };
