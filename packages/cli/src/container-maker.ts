@@ -55,6 +55,7 @@ export interface ContainerRequest {
     readonly platform: string;
     readonly syncFs: boolean;
     readonly remapLabels: boolean;
+    readonly rm: boolean;
     readonly cni: boolean;
   };
 }
@@ -120,7 +121,9 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
     client.images.get(request.source, { signal }),
   ]);
   // Only what is run has a task, and one of a sandbox has the sandbox's shim.
-  if (run !== undefined && flags.sandbox === "") client.expectTask(id, flags.runtime);
+  if (run !== undefined && flags.sandbox === "") {
+    client.expectTask({ id, runtime: flags.runtime, isPassing: run.rm });
+  }
   const { config } = await findConfig(readOnce(client.content, signal), image.target, { signal, matcher });
   // Without layers there is no chain, which unpacking says.
   const chainID = config.diffIDs.length === 0 ? "" : chainIDOf(config.diffIDs);

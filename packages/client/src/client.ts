@@ -39,6 +39,8 @@ export interface ExpectedTask {
   readonly id: string;
   /** Name of its container's runtime. */
   readonly runtime: string;
+  /** Whether its container goes with it, so that there is garbage to collect at the end. */
+  readonly isPassing: boolean;
 }
 
 /** What a client is when nothing else is said; containerd's own defaults. */
@@ -84,8 +86,8 @@ export class Client implements AsyncDisposable {
    * Says that a task is about to be created for a container that is still to be made. An engine in this process gets
    * ready for it meanwhile; any other hears nothing of it.
    */
-  expectTask(id: string, runtime = DEFAULT_RUNTIME): void {
-    this.#expectTask?.({ namespace: this.namespace, id, runtime });
+  expectTask(task: Omit<ExpectedTask, "namespace">): void {
+    this.#expectTask?.({ ...task, namespace: this.namespace });
   }
 
   /** Typed calls of a service, whose code is loaded with the first one; give each call `callOptions()`. */

@@ -64,8 +64,9 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
     // What goes wrong shows when the task is created.
     expectTask(task) {
       void loadTasks().then((tasks) => tasks.expect(task), ignore);
-      // The command that creates a task ends with a collection. It is loaded when the shim is first waited for.
-      setImmediate(() => void import("./gc/collect.ts").then(({ warmUp }) => warmUp(store)).catch(ignore));
+      // What ends with a collection has its code loaded when the shim is first waited for.
+      if (task.isPassing)
+        setImmediate(() => void import("./gc/collect.ts").then(({ warmUp }) => warmUp(store)).catch(ignore));
     },
     findShimSocket: async (namespace, id) =>
       (await import("./runtime/find-shim.ts")).findShimSocket(store, namespace, id),

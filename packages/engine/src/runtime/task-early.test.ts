@@ -6,7 +6,7 @@ import { removeStrayBundles } from "./stray-bundles.ts";
 import { taskPaths } from "./task-paths.ts";
 import { findTask } from "./task-rows.ts";
 
-const expected = { namespace: TEST_NAMESPACE, id: "soon", runtime: "io.containerd.runc.v2" };
+const expected = { namespace: TEST_NAMESPACE, id: "soon", runtime: "io.containerd.runc.v2", isPassing: false };
 
 function rowOf({ store }: TestTasks) {
   return store.db.read((tx) => findTask(tx, TEST_NAMESPACE, "soon"));

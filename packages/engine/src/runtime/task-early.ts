@@ -14,6 +14,8 @@ export interface ExpectedTask {
   readonly id: string;
   /** `io.containerd.runc.v2`, or what else a container's record has. */
   readonly runtime: string;
+  /** Whether its container goes with it, so that there is garbage to collect at the end. */
+  readonly isPassing: boolean;
 }
 
 /** What was made of a task before its creation: bundle, row and a starting shim, under the lock of the task. */
