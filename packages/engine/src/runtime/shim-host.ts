@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 const CGROUP_ROOT = "/sys/fs/cgroup";
@@ -24,17 +24,6 @@ export function shimCgroups(): readonly string[] {
  */
 export async function moveToShimCgroups(pid: number): Promise<void> {
   for (const file of shimCgroups()) await writeFile(file, String(pid)).catch(() => undefined);
-}
-
-/**
- * Moves a shim to where it is already, for the sake of runc, which is about to change cgroups: the kernel's wait, which see
- * above, is over by then or half over.
- */
-export async function restateShimCgroups(pid: number): Promise<void> {
-  const now = await readFile(`/proc/${pid}/cgroup`, "latin1").catch(() => "");
-  // One that its options sent elsewhere stays there.
-  const stays = now.split("\n").some((line) => line.endsWith(`:/${SHIM_CGROUP}`));
-  if (stays) await moveToShimCgroups(pid);
 }
 
 function joinable(dir: string): readonly string[] {

@@ -8,7 +8,6 @@ import { type EventsEndpoint, openEventsEndpoint } from "./events-endpoint.ts";
 import { SandboxManager } from "./sandbox-manager.ts";
 import { defaultLibexec, shimSearchPath } from "./shim-binary.ts";
 import { type ShimConnection, ShimGoneError, type TaskClient } from "./shim-connection.ts";
-import { restateShimCgroups } from "./shim-host.ts";
 import { Shims } from "./shims.ts";
 import { buryTask, isShimGone } from "./task-cleanup.ts";
 import { type ContainerSource, shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
@@ -113,18 +112,6 @@ export class TaskManager implements AsyncDisposable {
       if (shim.isClosed) await this.#buryIfDead(row, signal);
       throw error;
     }
-  }
-
-  /** Adds a process to a task, to be started later. */
-  async exec(key: ProcessKey, process: Parameters<TaskClient["exec"]>[0], options: Cancel): Promise<void> {
-    // In the end it is for speed alone.
-    this.#readyCgroups(key, options).catch(() => undefined);
-    await this.tell(key, "/tasks/exec-added", options, (task, call) => task.exec(process, call));
-  }
-
-  async #readyCgroups(key: ProcessKey, { signal }: Cancel): Promise<void> {
-    const shim = await this.#shim(this.#row(key), signal);
-    await restateShimCgroups(shim.pid ?? (await shim.greet(key.id, shimCall(key.namespace, signal))));
   }
 
   /** The same for a call whose success its shim tells of as `topic`. */

@@ -1,4 +1,4 @@
-import { ContainerdError, protobufEmpty, type tasksV1 } from "@ctr/api";
+import { ContainerdError, type tasksV1 } from "@ctr/api";
 import type { CallContext, ServiceImpl } from "@ctr/rpc";
 import { parseFilters, textField } from "../metadata/filters.ts";
 import type { ProcessKey, TaskManager } from "../runtime/task-manager.ts";
@@ -60,8 +60,9 @@ export function tasksService(tasks: TaskManager, store: Store): ServiceImpl<type
       if (execId === "") throw new ContainerdError({ code: "invalid_argument", what: "exec id cannot be empty" });
       checkIdentifier(execId, "exec id");
       const process = { id, execId, stdin, stdout, stderr, terminal, spec };
-      await tasks.exec(keyOf(req, context), process, context);
-      return protobufEmpty.Empty.fromPartial({});
+      return await tasks.tell(keyOf(req, context), "/tasks/exec-added", context, (task, call) =>
+        task.exec(process, call),
+      );
     },
 
     async resizePty({ containerId: id, execId, width, height }, context) {
