@@ -114,6 +114,16 @@ test("100 MB through stdin and stdout at once arrive unchanged", async () => {
   expect(got.digest("hex")).toBe(want.digest("hex"));
 }, 60_000);
 
+test("disposing a task that was never started kills the process that waits for it, which runc's shim would wait for", async () => {
+  const { client } = stage;
+  const container = await client.containers.createFromImage({ image, id: "unstarted", args: ["true"] });
+  const task = await container.createTask({ io: pipe(true), afterDispose: () => container.delete() });
+  const ended = task.wait();
+  await task[Symbol.asyncDispose]();
+  expect((await ended).exitCode).toBe(137);
+  expect(await client.containers.list()).toEqual([]);
+});
+
 test("disposing a task that fills an unread pipe kills it without waiting for a reader", async () => {
   const { client } = stage;
   {

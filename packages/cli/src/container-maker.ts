@@ -55,8 +55,18 @@ export interface ContainerRequest {
     readonly platform: string;
     readonly syncFs: boolean;
     readonly remapLabels: boolean;
+    readonly rm: boolean;
     readonly cni: boolean;
   };
+}
+
+/** A container that was just made. */
+export interface MadeContainer {
+  readonly container: Container;
+  /** How its snapshot is mounted, where it has one. */
+  readonly rootfs?: readonly Mount[];
+  /** Lets go of the lease it was made under, which need not be waited for before going on; twice is harmless. */
+  release(): Promise<void>;
 }
 
 /**
@@ -67,9 +77,11 @@ export async function makeContainer(
   client: Client,
   request: ContainerRequest,
   signal: AbortSignal,
-): Promise<Container> {
-  if (request.flags.config !== "") return makeFromConfig(client, request, signal);
-  return request.flags.rootfs ? makeFromDirectory(client, request, signal) : makeFromImage(client, request, signal);
+): Promise<MadeContainer> {
+  const { flags } = request;
+  if (flags.config === "" && !flags.rootfs) return makeFromImage(client, request, signal);
+  const make = flags.config === "" ? makeFromDirectory : makeFromConfig;
+  return { container: await make(client, request, signal), async release() {} };
 }
 
 async function makeFromConfig(
@@ -101,32 +113,60 @@ async function makeFromDirectory(client: Client, request: ContainerRequest, sign
   return client.containers.create({ ...recordParts(flags, run), id, spec, labels }, { signal });
 }
 
-async function makeFromImage(client: Client, request: ContainerRequest, signal: AbortSignal): Promise<Container> {
+async function makeFromImage(client: Client, request: ContainerRequest, signal: AbortSignal): Promise<MadeContainer> {
   const { flags, id, run } = request;
   const matcher = run?.platform ? onlyPlatform(parsePlatform(run.platform)) : defaultPlatforms();
   const [snapshotter, image] = await Promise.all([
     defaultSnapshotter(client, flags.snapshotter, signal),
     client.images.get(request.source, { signal }),
   ]);
+  // Only what is run has a task, and one of a sandbox has the sandbox's shim.
+  if (run !== undefined && flags.sandbox === "") {
+    client.expectTask({ id, runtime: flags.runtime, isPassing: run.rm });
+  }
   const { config } = await findConfig(readOnce(client.content, signal), image.target, { signal, matcher });
   // Without layers there is no chain, which unpacking says.
   const chainID = config.diffIDs.length === 0 ? "" : chainIDOf(config.diffIDs);
   if (chainID === "" || !(await isUnpacked(client.snapshots(snapshotter), chainID, { signal }))) {
     await client.images.unpack(image.target, { signal, snapshotter, matcher, syncFs: run?.syncFs });
   }
-  await using lease = await client.leases.hold({ signal });
-  const snapshots = lease.client.snapshots(snapshotter);
-  const mounts = await prepareSnapshot(lease.client, snapshots, chainID, request, withGrace(signal));
+  const lease = await client.leases.hold({ signal });
+  const release = async () => lease[Symbol.asyncDispose]();
+  try {
+    const made = await makeUnder(lease.client, request, { image, config: config.config, chainID, snapshotter }, signal);
+    return { ...made, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+interface ImageParts {
+  readonly image: Image;
+  readonly config: ImageRunConfig;
+  readonly chainID: string;
+  readonly snapshotter: string;
+}
+
+async function makeUnder(
+  leased: Client,
+  request: ContainerRequest,
+  { image, config, chainID, snapshotter }: ImageParts,
+  signal: AbortSignal,
+): Promise<{ readonly container: Container; readonly rootfs: readonly Mount[] }> {
+  const { flags, id, run } = request;
+  const snapshots = leased.snapshots(snapshotter);
+  const rootfs = await prepareSnapshot(leased, snapshots, chainID, request, withGrace(signal));
   let container: Container | undefined;
   try {
     signal.throwIfAborted();
-    const spec = await buildSpec(client, request, { image: config.config }, mounts);
-    container = await lease.client.containers.create(
+    const spec = await buildSpec(leased, request, { image: config }, rootfs);
+    container = await leased.containers.create(
       {
         ...recordParts(flags, run),
         id,
         image: image.name,
-        labels: containerLabels(image, config.config, flags.label),
+        labels: containerLabels(image, config, flags.label),
         spec,
         snapshotter,
         snapshotKey: id,
@@ -134,7 +174,7 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
       { signal: withGrace(signal) },
     );
     signal.throwIfAborted();
-    return container;
+    return { container, rootfs };
   } catch (error) {
     if (container) await container.delete();
     else await snapshots.remove(id).catch(ignoreMissing);

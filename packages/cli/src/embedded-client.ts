@@ -1,4 +1,4 @@
-import { Client } from "@ctr/client";
+import { Client, type NearAnswers } from "@ctr/client";
 import type { EmbeddedEngine } from "./connect.ts";
 
 /** A client in this process; disposing it ends the engine. */
@@ -11,6 +11,37 @@ export function embeddedClient(engine: EmbeddedEngine, namespace: string): Clien
   };
   // Overlays are root's to mount.
   const snapshotter = process.geteuid?.() === 0 ? "overlayfs" : "native";
-  const localDocuments: EmbeddedEngine["readDocuments"] = (...asked) => engine.readDocuments(...asked);
-  return new Client(owning, { namespace, snapshotter, localDocuments, ownsChannel: true });
+  return new Client(owning, {
+    namespace,
+    snapshotter,
+    ownsChannel: true,
+    near: (name) => nearAnswers(engine, name),
+    expectTask: (task) => engine.expectTask(task),
+  });
+}
+
+/** Whole lists. Those with filters are the services' to answer, and so is a caller that has given up. */
+function nearAnswers({ reads, version }: EmbeddedEngine, namespace: string): NearAnswers {
+  const all = <T>(read: () => T) => {
+    return (filters: readonly string[] = [], settings: { readonly signal?: AbortSignal | undefined } = {}) =>
+      filters.length > 0 || settings.signal?.aborted ? undefined : read();
+  };
+  return {
+    containers: { summaries: all(() => reads.containers(namespace)) },
+    content: {
+      documents: (digests) => reads.documents(namespace, digests),
+      summaries: all(() => [reads.blobs(namespace)]),
+    },
+    images: { summaries: all(() => reads.images(namespace)) },
+    introspection: { uuid: () => reads.uuid() },
+    leases: { list: all(() => reads.leases(namespace)) },
+    namespaces: { list: (settings) => all(() => reads.namespaces())([], settings) },
+    snapshots: (name) => ({
+      summaries: all(() => {
+        const found = reads.snapshots(namespace, name);
+        return found && [found];
+      }),
+    }),
+    version,
+  };
 }

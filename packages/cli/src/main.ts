@@ -140,12 +140,23 @@ async function report(error: unknown, words: readonly string[], around: Surround
   return interruptBehind(error)?.exitCode ?? FAILURE;
 }
 
-/** A command that runs for longer, in milliseconds, is worth compiling: the executable starts in no hurry to do so. */
+/** A command that computes for longer is worth compiling: the executable starts in no hurry to do so. */
 const LASTING_MS = 150;
+/** How long one that mostly waits goes unwatched, in the end. */
+const MAX_LOOK_MS = 5000;
+
+/** By processor time: of many commands at once each takes long, and none would gain. */
+function compileWhatLasts(lookMs = LASTING_MS): void {
+  setTimeout(() => {
+    const { user, system } = process.cpuUsage();
+    if (user + system >= LASTING_MS * 1000) Bun.unsafe.setJITPolicy(1);
+    else compileWhatLasts(Math.min(lookMs * 2, MAX_LOOK_MS));
+  }, lookMs);
+}
 
 /** The process around `runCtr`. */
 export async function main(): Promise<void> {
-  setTimeout(() => Bun.unsafe.setJITPolicy(1), LASTING_MS);
+  compileWhatLasts();
   const stdout = openOutput(1);
   const stderr = openOutput(2);
   process.exitCode = await runCtr(Bun.argv.slice(2), { stdin: openInput(), stdout, stderr, env: process.env });

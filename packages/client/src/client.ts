@@ -1,6 +1,5 @@
 import { LEASE_HEADER, NAMESPACE_HEADER, services } from "@ctr/api";
-import type { Digest } from "@ctr/oci";
-import { type CallOptions, type Channel, createClient, type ServiceClient, type ServiceDefinition } from "@ctr/rpc";
+import type { CallOptions, Channel, ServiceClient, ServiceDefinition } from "@ctr/rpc";
 import type { Containers } from "./containers.ts";
 import type { RemoteContentStore } from "./content.ts";
 import type { RemoteDiffer } from "./differ.ts";
@@ -10,7 +9,8 @@ import type { Introspection } from "./introspection.ts";
 import { lazyFacade, type StreamsOf } from "./lazy-facade.ts";
 import type { Leases } from "./leases.ts";
 import type { MountManager } from "./mounts.ts";
-import { Namespaces } from "./namespaces.ts";
+import type { Namespaces } from "./namespaces.ts";
+import type { NearAnswers, NearMethods } from "./near.ts";
 import type { RunOptions } from "./run.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import { type CallSettings, signalOf } from "./settings.ts";
@@ -28,17 +28,23 @@ export interface ClientOptions {
   readonly leaseId?: string;
   /** Snapshotter of calls that name none; `overlayfs` when left out. */
   readonly snapshotter?: string;
-  /** Reads documents of a namespace past the channel, where the store is in this process; those left out are asked for. */
-  readonly localDocuments?: LocalDocuments | undefined;
   /** Whether disposing the client closes the channel; false when the caller opened it for more than this client. */
   readonly ownsChannel?: boolean;
+  /** What is answered in this process, in a namespace. */
+  readonly near?: ((namespace: string) => NearAnswers) | undefined;
+  /** Told of tasks that are about to be created; for an engine in this process. */
+  readonly expectTask?: ((task: ExpectedTask) => void) | undefined;
 }
 
-/** Whole blobs, those that can be had at once; of small ones, as images have them by the hundred. */
-export type LocalDocuments = (
-  namespace: string,
-  digests: readonly Digest[],
-) => Promise<ReadonlyMap<Digest, Uint8Array>>;
+/** A task that is about to be created. */
+export interface ExpectedTask {
+  readonly namespace: string;
+  readonly id: string;
+  /** Name of its container's runtime. */
+  readonly runtime: string;
+  /** Whether its container goes with it, so that there is garbage to collect at the end. */
+  readonly isPassing: boolean;
+}
 
 /** What a client is when nothing else is said; containerd's own defaults. */
 export const DEFAULT_NAMESPACE = "default";
@@ -55,9 +61,10 @@ export class Client implements AsyncDisposable {
   readonly leaseId: string | undefined;
   /** Snapshotter of calls that name none. */
   readonly snapshotter: string;
-  /** As given; for the SDK's own use. */
-  readonly localDocuments: LocalDocuments | undefined;
   readonly #ownsChannel: boolean;
+  readonly #near: ClientOptions["near"];
+  readonly #answers: NearAnswers | undefined;
+  readonly #expectTask: ClientOptions["expectTask"];
   readonly #made = new Map<unknown, unknown>();
 
   constructor(channel: Channel, options: ClientOptions = {}) {
@@ -65,25 +72,34 @@ export class Client implements AsyncDisposable {
     this.namespace = options.namespace ?? DEFAULT_NAMESPACE;
     this.leaseId = options.leaseId;
     this.snapshotter = options.snapshotter ?? DEFAULT_SNAPSHOTTER;
-    this.localDocuments = options.localDocuments;
     this.#ownsChannel = options.ownsChannel ?? false;
+    this.#near = options.near;
+    this.#answers = options.near?.(this.namespace);
+    this.#expectTask = options.expectTask;
   }
 
   /** The same connection in another namespace. Leases belong to a namespace, so the view has none. */
   withNamespace(namespace: string): Client {
-    const { snapshotter, localDocuments } = this;
-    return new Client(this.channel, { namespace, snapshotter, localDocuments });
+    return new Client(this.channel, { namespace, snapshotter: this.snapshotter, ...this.#inProcess() });
   }
 
   /** The same connection with everything it creates kept by a lease. */
   withLease(leaseId: string): Client {
-    const { namespace, snapshotter, localDocuments } = this;
-    return new Client(this.channel, { namespace, leaseId, snapshotter, localDocuments });
+    const { namespace, snapshotter } = this;
+    return new Client(this.channel, { namespace, leaseId, snapshotter, ...this.#inProcess() });
+  }
+
+  /**
+   * Says that a task is about to be created for a container that is still to be made. An engine in this process gets
+   * ready for it meanwhile; any other hears nothing of it.
+   */
+  expectTask(task: Omit<ExpectedTask, "namespace">): void {
+    this.#expectTask?.({ ...task, namespace: this.namespace });
   }
 
   /** Typed calls of a service, whose code is loaded with the first one; give each call `callOptions()`. */
   service<S extends ServiceDefinition>(load: () => Promise<S>): Promise<ServiceClient<S>> {
-    return this.#once(load, async () => createClient(await load(), this.channel));
+    return this.#once(load, async () => (await import("./service-client.ts")).serviceClient(load, this.channel));
   }
 
   /** What a raw call needs: signal, deadline and the headers that name namespace and lease. */
@@ -110,7 +126,7 @@ export class Client implements AsyncDisposable {
   snapshots(name = ""): RemoteSnapshotter {
     const facts = { name: name === "" ? this.snapshotter : name };
     const load = async () => new (await import("./snapshots.ts")).RemoteSnapshotter(this, facts.name);
-    return lazyFacade(load, { walk: true, summaries: true }, facts);
+    return lazyFacade(load, { walk: true, summaries: true }, facts, this.#answers?.snapshots?.(facts.name));
   }
 
   get differ(): RemoteDiffer {
@@ -129,9 +145,8 @@ export class Client implements AsyncDisposable {
     return this.#facade("leases", async () => new (await import("./leases.ts")).Leases(this), {});
   }
 
-  /** Not loaded lazily: it is small, needs no further module, and nearly every script begins with it. */
   get namespaces(): Namespaces {
-    return this.#once("namespaces", () => new Namespaces(this));
+    return this.#facade("namespaces", async () => new (await import("./namespaces.ts")).Namespaces(this), {});
   }
 
   get events(): Events {
@@ -166,7 +181,7 @@ export class Client implements AsyncDisposable {
 
   /** The daemon's version and the commit it was built from. */
   async version(settings: CallSettings = {}): Promise<{ readonly version: string; readonly revision: string }> {
-    return (await this.service(services.version)).version({}, this.callOptions(settings));
+    return this.#answers?.version ?? (await this.service(services.version)).version({}, this.callOptions(settings));
   }
 
   /** Resolves when the daemon says that it serves; throws `unavailable` when it says that it does not. */
@@ -186,8 +201,15 @@ export class Client implements AsyncDisposable {
     if (this.#ownsChannel) await this.channel[Symbol.asyncDispose]();
   }
 
+  /** What a view has of an engine in this process. */
+  #inProcess(): Pick<ClientOptions, "near" | "expectTask"> {
+    return { near: this.#near, expectTask: this.#expectTask };
+  }
+
   #facade<T extends object>(name: string, load: () => Promise<T>, streams: StreamsOf<T>): T {
-    return this.#once(name, () => lazyFacade(load, streams));
+    // `name` is that of the getter that answers a T, and NearAnswers goes by the same names.
+    const near = () => this.#answers?.[name as keyof NearAnswers] as NearMethods<T> | undefined;
+    return this.#once(name, () => lazyFacade(load, streams, {}, near()));
   }
 
   #once<T>(name: unknown, make: () => T): T {

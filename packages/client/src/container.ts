@@ -15,6 +15,8 @@ export interface CreateTaskOptions extends CallSettings {
   readonly runtimeOptions?: protobufAny.Any | undefined;
   /** A shim other than the one the container's runtime names. */
   readonly runtimePath?: string | undefined;
+  /** The mounts that preparing its snapshot gave; asked for when left out. */
+  readonly rootfs?: readonly Mount[] | undefined;
   /** A CRIU dump to restore. */
   readonly checkpoint?: Descriptor | undefined;
   /** Where CNI's parts are, for a container whose tasks are connected to a network. */
@@ -26,6 +28,8 @@ export interface CreateTaskOptions extends CallSettings {
 export interface DeleteContainerOptions extends CallSettings {
   /** Leaves the snapshot. */
   readonly keepSnapshot?: boolean | undefined;
+  /** Its task is known to be deleted, or there never was one: nobody is asked for it. */
+  readonly isTaskless?: boolean | undefined;
   /** Where CNI's parts are, for a container that was connected to a network. */
   readonly cni?: CniOptions | undefined;
 }
@@ -105,7 +109,7 @@ export class Container implements ContainerRecord {
 
   /** Deletes snapshot and record. `failed_precondition` while a task is there that has not ended. */
   async delete(options: DeleteContainerOptions = {}): Promise<void> {
-    await this.#deleteTask(options);
+    if (options.isTaskless !== true) await this.#deleteTask(options);
     await this.disconnect(options.cni);
     if (this.snapshotKey !== "" && !(options.keepSnapshot ?? false)) {
       await this.#client.snapshots(this.snapshotter).remove(this.snapshotKey, options).catch(ignoreMissing);
@@ -162,9 +166,9 @@ export class Container implements ContainerRecord {
   }
 
   /** A spec with a mount label wants its root filesystem mounted under it. */
-  async #rootfs(settings: CallSettings): Promise<readonly Mount[]> {
+  async #rootfs({ rootfs, ...settings }: CreateTaskOptions): Promise<readonly Mount[]> {
     if (this.snapshotKey === "") return [];
-    const mounts = await this.#client.snapshots(this.snapshotter).mounts(this.snapshotKey, settings);
+    const mounts = rootfs ?? (await this.#client.snapshots(this.snapshotter).mounts(this.snapshotKey, settings));
     const label = this.spec?.linux?.mountLabel;
     if (label === undefined || label === "") return mounts;
     return mounts.map((mount) => ({ ...mount, options: [...mount.options, `context=${JSON.stringify(label)}`] }));

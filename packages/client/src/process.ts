@@ -171,18 +171,31 @@ export class ContainerProcess implements AsyncDisposable {
     }
   }
 
-  /** False when the process never ran, so that nothing comes out of it. */
+  /** False where there is no process, so that nothing comes out of it: an exec or a restored task that was not started. */
   async #killed(): Promise<boolean> {
     const { status } = await this.info();
-    if (status === "created") return false;
+    // A task's is there, held before its first instruction, and with it the ends of its streams: runc's shim gives up waiting
+    // for those after two seconds.
+    if (status === "created" && !(await this.#killUnstarted())) return false;
     const exited = this.#watch();
-    if (status !== "stopped") {
+    if (status !== "stopped" && status !== "created") {
       if (status === "paused") await this.#client.tasks.resume(this.containerId);
       await this.kill("SIGKILL", { all: this.execId === undefined }).catch(ignoreEnded);
     }
     // Whoever waited was told why that failed; whether the process can go is for its deletion to say.
     await exited.catch(() => undefined);
     return true;
+  }
+
+  async #killUnstarted(): Promise<boolean> {
+    if (this.execId !== undefined) return false;
+    try {
+      await this.kill("SIGKILL", { all: true });
+      return true;
+    } catch (error) {
+      ignoreEnded(error);
+      return false;
+    }
   }
 
   async #release(): Promise<void> {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Digest } from "@ctr/oci";
 import type { Channel, RegisteredService } from "@ctr/rpc";
 import { openLazyChannel } from "./lazy-channel.ts";
+import type { ExpectedTask } from "./runtime/task-early.ts";
 import type { ServeOptions } from "./serve.ts";
 import { serviceLoaders } from "./service-loaders.ts";
 import type { StoreRepair } from "./store/repair/repair.ts";
@@ -30,6 +31,8 @@ export interface Engine extends AsyncDisposable {
   readDocuments(namespace: string, digests: readonly Digest[]): Promise<ReadonlyMap<Digest, Uint8Array>>;
   /** Brings what is recorded of tasks in line with what runs, and from now on takes the events of shims. */
   reconcile(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Says that a task is about to be created: its shim starts meanwhile. No promise either way. */
+  expectTask(task: ExpectedTask): void;
   /** The socket of a task's shim, by its bundle; undefined when there is no such task. */
   findShimSocket(namespace: string, id: string): Promise<string | undefined>;
   /** Serves it to any gRPC client. See `serveEngine`. */
@@ -62,6 +65,13 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
     readDocuments: async (namespace, digests) =>
       (await import("./content/documents.ts")).readDocuments(store, namespace, digests),
     reconcile: async (options) => (await loadTasks()).reconcile(options),
+    // What goes wrong shows when the task is created.
+    expectTask(task) {
+      void loadTasks().then((tasks) => tasks.expect(task), ignore);
+      // What ends with a collection has its code loaded when the shim is first waited for.
+      if (task.isPassing)
+        setImmediate(() => void import("./gc/collect.ts").then(({ warmUp }) => warmUp(store)).catch(ignore));
+    },
     findShimSocket: async (namespace, id) =>
       (await import("./runtime/find-shim.ts")).findShimSocket(store, namespace, id),
     serve: async (options) => (await import("./serve.ts")).serveEngine(engine, options),
@@ -96,6 +106,8 @@ export function rootOfAddress(address: string): string {
   const isPlain = path.startsWith("/") && !/\/(\.|\/|$)/.test(path);
   return isPlain ? path : join("/", path);
 }
+
+function ignore(): void {}
 
 function once<T>(load: () => Promise<T>): () => Promise<T> {
   let loaded: Promise<T> | undefined;

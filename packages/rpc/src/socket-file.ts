@@ -6,25 +6,26 @@ import { type AttachSocket, listenSocket, type SocketListener } from "./socket.t
  * file unless another server has renamed its own over it.
  */
 export async function listenOnPath(path: string, mode: number, attach: AttachSocket): Promise<SocketListener> {
-  const fs = process.getBuiltinModule("node:fs/promises");
+  // Without waiting: the first asynchronous call starts a thread, and goes once round the event loop.
+  const fs = process.getBuiltinModule("node:fs");
   const temporary = `${path}.${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
   const listener = await listenSocket({ path: temporary }, attach);
   try {
-    await fs.chmod(temporary, mode);
-    const { ino } = await fs.stat(temporary);
-    await fs.rename(temporary, path);
+    fs.chmodSync(temporary, mode);
+    const { ino } = fs.statSync(temporary);
+    fs.renameSync(temporary, path);
     return {
       port: undefined,
       async [Symbol.asyncDispose]() {
         await listener[Symbol.asyncDispose]();
         // Gone already is as good as removed.
-        const current = await fs.stat(path).catch(() => undefined);
-        if (current?.ino === ino) await fs.rm(path, { force: true });
+        const current = fs.statSync(path, { throwIfNoEntry: false });
+        if (current?.ino === ino) fs.rmSync(path, { force: true });
       },
     };
   } catch (error) {
     await listener[Symbol.asyncDispose]();
-    await fs.rm(temporary, { force: true });
+    fs.rmSync(temporary, { force: true });
     throw error;
   }
 }

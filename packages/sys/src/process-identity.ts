@@ -7,11 +7,15 @@ export type ProcessState = "alive" | "gone" | "elsewhere";
 
 /** This process in a word no other process will ever have: pid, start time, boot, pid namespace. Printable ASCII. */
 export function processIdentity(): string {
-  return [process.pid, startTimeOf(process.pid), bootId(), pidNamespace()].join(" ");
+  own ??= [process.pid, startTimeOf(process.pid), bootId(), pidNamespace()].join(" ");
+  return own;
 }
+
+let own: string | undefined;
 
 /** What has become of the process that an identity names. Processes of an earlier boot, or another machine, are gone. */
 export function processState(identity: string): ProcessState {
+  if (identity === own) return "alive";
   const [pid, startTime, boot, namespace] = identity.split(" ");
   if (boot !== bootId() || !/^\d+$/.test(pid ?? "")) return "gone";
   if (namespace !== pidNamespace()) return "elsewhere";

@@ -2,7 +2,7 @@ import { ContainerdError, hasCode } from "@ctr/api";
 import { type Container, checkFifoDir, checkNetwork, type Task, withGrace } from "@ctr/client";
 import { encodeSpec } from "@ctr/oci";
 import { type CommandContext, defineCommand } from "../command.ts";
-import { makeContainer } from "../container-maker.ts";
+import { type MadeContainer, makeContainer } from "../container-maker.ts";
 import { fail, messageOf, withoutClass } from "../errors.ts";
 import { formatGoJson, RawJson } from "../go-json.ts";
 import { writePidFile } from "../pid-file.ts";
@@ -23,16 +23,21 @@ export const runCommand = defineCommand<typeof run>({
     const client = await connect();
     // Until the process runs an interrupt is ours; then it is the process's.
     using interrupt = abortOnInterrupt(signal);
-    const container = await makeContainer(client, requestOf(context, place), interrupt.signal);
+    const made = await makeContainer(client, requestOf(context, place), interrupt.signal);
+    const { container } = made;
     let keep = !flags.rm;
+    let isTaskless = false;
     try {
       if (flags.dumpConfig !== "" || context.given("dump-config")) await dumpSpec(container, flags.dumpConfig);
-      return await runTask(context, container, interrupt);
+      const exitCode = await runTask(context, made, interrupt);
+      isTaskless = true;
+      return exitCode;
     } catch (error) {
       keep &&= interruptBehind(error) === undefined;
       throw error;
     } finally {
-      if (!keep) await removeContainer(context, container);
+      if (!keep) await removeContainer(context, container, { isTaskless });
+      await made.release();
     }
   },
 });
@@ -86,15 +91,16 @@ async function dumpSpec(container: Container, path: string): Promise<void> {
 /** The task from creation to end. Disposing it kills and deletes what an error left. */
 async function runTask(
   context: Context,
-  container: Container,
+  { container, rootfs, release }: MadeContainer,
   interrupt: ReturnType<typeof abortOnInterrupt>,
 ): Promise<number> {
   const { flags } = context;
   const { signal } = interrupt;
   const tty = container.spec?.process?.terminal === true;
   using terminal = openTerminalFor(tty && !flags.detach);
-  await using task = await container.createTask({
+  const creating = container.createTask({
     io: chooseIo(flags, tty),
+    rootfs,
     runtimeOptions: taskOptions(flags.runtime, {
       noPivot: flags.noPivot,
       ioUid: firstHostId(flags.uidmap, flags.gidmap),
@@ -103,6 +109,9 @@ async function runTask(
     signal: withGrace(signal),
     cni: { signal },
   });
+  // Its failure is told by whoever waits for it, in the end.
+  release().catch(() => undefined);
+  await using task = await creating;
   await tellNetwork(context, task);
   signal.throwIfAborted();
   if (flags.pidFile !== "") await writePidFile(flags.pidFile, task.pid);
@@ -134,9 +143,13 @@ function firstHostId(mappings: readonly string[], others: readonly string[]): nu
 }
 
 /** `--rm`, also after an error; a failure here must not hide the one before. */
-async function removeContainer({ log }: Context, container: Container): Promise<void> {
+async function removeContainer(
+  { log }: Context,
+  container: Container,
+  options: { readonly isTaskless: boolean },
+): Promise<void> {
   try {
-    await container.delete();
+    await container.delete(options);
   } catch (error) {
     if (!hasCode(error, "not_found")) await log.error("failed to cleanup container", { error: messageOf(error) });
   }

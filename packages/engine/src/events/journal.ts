@@ -1,4 +1,4 @@
-import { closeSync, futimesSync, openSync } from "node:fs";
+import { closeSync, openSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { protobufAny } from "@ctr/api";
 import type { WriteTx } from "../store/database.ts";
@@ -65,13 +65,15 @@ export function tickPath(store: Store): string {
 
 function touchTick(store: Store): void {
   notifyFollowers(store.db);
+  const path = tickPath(store);
+  const now = new Date();
   try {
-    const fd = openSync(tickPath(store), "a", 0o600);
     try {
-      const now = new Date();
-      futimesSync(fd, now, now);
-    } finally {
-      closeSync(fd);
+      utimesSync(path, now, now);
+    } catch {
+      // Not there yet; to make it is a touch, too.
+      closeSync(openSync(path, "a", 0o600));
+      utimesSync(path, now, now);
     }
   } catch {
     // The event is written; followers in other processes look now and then without being called.

@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { containersV1 } from "@ctr/api";
 import { parseDigest } from "@ctr/oci";
 import { processIdentity } from "@ctr/sys";
+import { createContainer } from "../metadata/containers.ts";
 import { isDirty, markDirty } from "../metadata/dirty.ts";
 import { createImage, deleteImage, findImage } from "../metadata/images.ts";
 import { addToLease, createLease, deleteLease, listLeaseResources, listLeases } from "../metadata/leases.ts";
@@ -86,6 +88,7 @@ test("collect() leaves the store dirty when it fails on the way, or more is let 
   const letGo = () =>
     store.db.write((tx) => {
       createLease(store, tx, "ns", { id: "l", labels: {}, owner: "" });
+      addToLease(tx, { namespace: "ns", lease: "l" }, "content", digest);
       deleteLease(tx, "ns", "l");
     });
   letGo();
@@ -239,3 +242,29 @@ test("a write under a lease that is not there fails whole", () => {
   expect(store.db.read((tx) => findImage(tx, "ns", "i"))).toBeUndefined();
   expect(store.db.read((tx) => listLeases(tx, "ns", []))).toEqual([]);
 });
+
+test.each([
+  ["a container's snapshot", "c", "native", false],
+  ["a snapshot that no container has", "other", "native", true],
+  ["a snapshot of another snapshotter", "c", "overlayfs", true],
+])(
+  "deleteLease() asks for a collection where the lease may have kept something alone: %s",
+  (_what, key, snapshotter, dirty) => {
+    using store = openTestStore();
+    store.db.write((tx) => {
+      createLease(store, tx, "ns", { id: "l", labels: {}, owner: "" });
+      addToLease(tx, { namespace: "ns", lease: "l" }, `snapshots/${snapshotter}`, key);
+      const record = {
+        id: "c",
+        image: "",
+        runtime: { name: "r", options: undefined },
+        snapshotter: "native",
+        snapshotKey: "c",
+      };
+      createContainer(store, tx, "ns", containersV1.Container.fromPartial(record));
+    });
+    expect(store.db.read(isDirty)).toBe(false);
+    store.db.write((tx) => deleteLease(tx, "ns", "l"));
+    expect(store.db.read(isDirty)).toBe(dirty);
+  },
+);

@@ -87,7 +87,11 @@ async function run(store: Store, options: CollectOptions): Promise<Collected> {
   if (dirt !== undefined) store.db.write((tx) => clearDirt(tx, dirt));
   failpoint("gc.clean");
   // Slow, and nobody's to wait for but ours: the files have left their places already.
-  await emptyTrash(store);
+  await Promise.all([emptyTrash(store), sweepStrays(store, options)]);
+  return { rows };
+}
+
+async function sweepStrays(store: Store, options: CollectOptions): Promise<void> {
   if (store.db.read(hasProxyGarbage)) {
     const { sweepProxies } = await import("../snapshots/proxy-sweep.ts");
     await sweepProxies(store, options);
@@ -100,7 +104,11 @@ async function run(store: Store, options: CollectOptions): Promise<Collected> {
     const { removeStraySandboxes } = await import("../runtime/stray-sandboxes.ts");
     await removeStraySandboxes(store);
   }
-  return { rows };
+}
+
+/** Loads what a collection of this machine's own garbage runs, for who has nothing to do just now. */
+export async function warmUp(store: Store): Promise<void> {
+  await Promise.all([localBackends(store), import("../runtime/stray-bundles.ts")]);
 }
 
 /** Loaded when a collection is due: most commands make no garbage. */

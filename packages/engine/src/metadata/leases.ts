@@ -52,9 +52,21 @@ export function createLease(store: Store, tx: WriteTx, namespace: string, lease:
 
 /** What only it kept goes with the next collection. */
 export function deleteLease(tx: WriteTx, namespace: string, id: string): void {
+  const letsGo = keepsAlone(tx, namespace, id);
   if (tx.run("DELETE FROM leases WHERE namespace = ? AND id = ?", namespace, id) === 0) throw noLease(id);
   failpoint("lease.delete");
-  markDirty(tx);
+  if (letsGo) markDirty(tx);
+}
+
+/**
+ * Whether a lease keeps anything that may have nobody else. That of a `run` keeps the snapshot of a container, which has its
+ * key from the container's id: no collection need follow each start.
+ */
+function keepsAlone(tx: ReadTx, namespace: string, lease: string): boolean {
+  const sql = `SELECT 1 FROM lease_resources r WHERE namespace = ? AND lease = ? AND NOT EXISTS (
+    SELECT 1 FROM containers c WHERE c.namespace = r.namespace AND c.id = r.id
+      AND c.snapshot_key = r.id AND 'snapshots/' || c.snapshotter = r.type) LIMIT 1`;
+  return tx.get(sql, namespace, lease) !== undefined;
 }
 
 /** Those that pass, by id. */

@@ -4,6 +4,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
@@ -11,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ContainerdError, type protobufAny, type runcOptions } from "@ctr/api";
 import { listMounts, unmountAll } from "@ctr/sys";
@@ -21,16 +23,15 @@ import type { TaskPaths } from "./task-paths.ts";
 
 export interface BundleContents {
   readonly spec: protobufAny.Any;
-  readonly shimBinary: string;
   /** Of a runc shim: what its `delete` needs to know of the runc to call, should it never get as far as `Create`. */
   readonly runc: runcOptions.Options | undefined;
 }
 
 /**
- * Makes the directory that a shim runs in. `log` is a regular file: a FIFO would need a reader for as long as the shim
- * lives, and without any `log` the shim dies. Engine reference: 11.3, 11.4.
+ * Makes the directory that a shim runs in, with all that it needs to start. `log` is a regular file: a FIFO would need a
+ * reader for as long as the shim lives, and without any `log` the shim dies. Engine reference: 11.3, 11.4.
  */
-export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
+export function makeBundle(paths: TaskPaths, shimBinary: string): void {
   const { bundle, rootfs, work } = paths;
   makeDirectory(bundle, 0o700);
   failpoint("bundle.made");
@@ -39,13 +40,18 @@ export function makeBundle(paths: TaskPaths, contents: BundleContents): void {
   if (!existsSync(work)) makeDirectory(work, 0o711);
   symlinkSync(work, join(bundle, "work"));
   writeFileSync(join(bundle, "log"), "", { mode: 0o600 });
-  writeFileSync(join(bundle, "config.json"), ownCgroup(contents.spec.value, paths), { mode: 0o600 });
-  writeFileSync(join(bundle, "shim-binary-path"), contents.shimBinary, { mode: 0o600 });
-  if (contents.runc) {
-    writeFileSync(join(bundle, "options.json"), optionsJson(contents.runc), { mode: 0o600 });
-    writeFileSync(join(bundle, "runtime"), contents.runc.binaryName || "runc", { mode: 0o600 });
+  writeFileSync(join(bundle, "shim-binary-path"), shimBinary, { mode: 0o600 });
+}
+
+/** What a shim wants to find in its bundle when it is asked to create the container. */
+export function fillBundle(paths: TaskPaths, { spec, runc }: BundleContents): void {
+  const { bundle } = paths;
+  writeFileSync(join(bundle, "config.json"), ownCgroup(spec.value, paths), { mode: 0o600 });
+  if (runc) {
+    writeFileSync(join(bundle, "options.json"), optionsJson(runc), { mode: 0o600 });
+    writeFileSync(join(bundle, "runtime"), runc.binaryName || "runc", { mode: 0o600 });
   }
-  openToMappedRoot(paths, contents.spec);
+  openToMappedRoot(paths, spec);
 }
 
 /** More than one removal after the other can take away. */
@@ -146,18 +152,48 @@ export function bundleExists(paths: TaskPaths): boolean {
 
 /** Removes bundle and work directory. A bundle that something is still mounted in is left, with an error. */
 export async function removeBundle(paths: TaskPaths): Promise<void> {
-  if (existsSync(paths.bundle)) {
-    if (existsSync(paths.rootfs)) await unmountAll(paths.rootfs);
-    refuseMounts(paths.bundle);
-    const trash = join(dirname(paths.bundle), `.${basename(paths.bundle)}`);
+  await removeAside(paths, await setBundleAside(paths));
+}
+
+/**
+ * The first half of that, after which the id is free: the bundle has another name. Undefined where there is none. What
+ * it leaves to `removeAside` a collection takes, should this process not come to it.
+ */
+export async function setBundleAside(paths: TaskPaths): Promise<string | undefined> {
+  const { bundle, work } = paths;
+  const trash = join(dirname(bundle), `.${basename(bundle)}`);
+  const isThere = existsSync(bundle);
+  if (isThere) {
+    if (!isPlain(paths)) await freeOfMounts(paths);
     rmSync(trash, { recursive: true, force: true });
-    renameSync(paths.bundle, trash);
+    renameSync(bundle, trash);
     failpoint("bundle.renamed");
-    rmSync(trash, { recursive: true, force: true });
   }
-  rmSync(paths.work, { recursive: true, force: true });
-  removeIfEmpty(dirname(paths.bundle));
-  removeIfEmpty(dirname(paths.work));
+  rmSync(work, { recursive: true, force: true });
+  removeIfEmpty(dirname(work));
+  return isThere ? trash : undefined;
+}
+
+/** The second half, on threads of the pool: it may take milliseconds for each file. */
+export async function removeAside({ bundle }: TaskPaths, trash: string | undefined): Promise<void> {
+  if (trash !== undefined) await rm(trash, { recursive: true, force: true });
+  removeIfEmpty(dirname(bundle));
+}
+
+/** Whether nothing can be mounted in a bundle: without its root filesystem, empty, there is no directory in it. */
+function isPlain({ bundle, rootfs }: TaskPaths): boolean {
+  try {
+    rmdirSync(rootfs);
+  } catch {
+    // Not empty, mounted on, or not there: the kernel's list of mounts tells.
+    return false;
+  }
+  return readdirSync(bundle, { withFileTypes: true }).every((entry) => !entry.isDirectory());
+}
+
+async function freeOfMounts({ bundle, rootfs }: TaskPaths): Promise<void> {
+  if (existsSync(rootfs)) await unmountAll(rootfs);
+  refuseMounts(bundle);
 }
 
 /** rm would go through a mount into what is mounted: a snapshot, or somebody's home. */

@@ -103,6 +103,8 @@ class Endpoint implements EventsEndpoint {
     clearTimeout(this.#timer);
     await this.#trying;
     await this.#settled(() => true);
+    // The answer to the last event leaves before its connection ends.
+    await new Promise((resolve) => setImmediate(resolve));
     const turn = this.#turn;
     this.#turn = undefined;
     await turn?.[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@ import { failpoint } from "../failpoint.ts";
 import { timestampOf } from "../store/clock.ts";
 import {
   bundleExists,
+  fillBundle,
   makeBundle,
   readShimAddress,
   removeBundle,
@@ -77,7 +78,8 @@ export class SandboxManager {
       searchPath,
     });
     const spec = sandbox.spec ?? { typeUrl: "", value: new TextEncoder().encode("{}") };
-    makeBundle(paths, { spec, shimBinary: runtime.binary, runc: runtime.runc });
+    makeBundle(paths, runtime.binary);
+    fillBundle(paths, { spec, runc: runtime.runc });
     failpoint("sandbox.bundle");
     try {
       await this.#context.events();

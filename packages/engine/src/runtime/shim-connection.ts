@@ -1,5 +1,5 @@
 import { ContainerdError, errorFromStatus, hasCode, openTaskClient, type TaskClient } from "@ctr/api";
-import { type Channel, ConnectError, connectH2c, connectTtrpc } from "@ctr/rpc";
+import { type CallOptions, type Channel, ConnectError, connectH2c, connectTtrpc } from "@ctr/rpc";
 import { type ShimAddress, socketPathOf } from "./shim-address.ts";
 
 export type { TaskClient };
@@ -9,6 +9,10 @@ export interface ShimConnection extends AsyncDisposable {
   readonly task: TaskClient;
   /** For what else a shim may serve. */
   readonly channel: Channel;
+  /** The shim's pid, if it was asked for it. */
+  readonly pid: number | undefined;
+  /** Asks the shim for its pid, which is a sign of life, too. */
+  greet(id: string, call: CallOptions): Promise<number>;
   /** The connection is lost: whether the shim is too, only a new one can tell. */
   readonly isClosed: boolean;
   /** Resolves when the connection is lost. */
@@ -31,15 +35,7 @@ export async function connectShim(at: ShimAddress, signal: AbortSignal): Promise
   try {
     if (at.protocol === "grpc") return grpcConnection(await connectH2c({ ...options, errorFrom: errorFromStatus }), at);
     const channel = await connectTtrpc({ ...options, errorFrom: errorFromStatus });
-    return {
-      task: openTaskClient(channel, at),
-      channel,
-      get isClosed() {
-        return channel.isClosed;
-      },
-      closed: channel.closed,
-      [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
-    };
+    return connectionOver(channel, at, { isClosed: () => channel.isClosed, closed: channel.closed });
   } catch (error) {
     throw translated(at.address, error);
   }
@@ -68,13 +64,30 @@ function grpcConnection(channel: Channel, at: ShimAddress): ShimConnection {
     stream: (path, method, requests, options) => channel.stream(path, method, requests, options),
     [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
   };
+  return connectionOver(watched, at, { isClosed: () => isClosed, closed });
+}
+
+function connectionOver(
+  channel: Channel,
+  at: ShimAddress,
+  end: { readonly isClosed: () => boolean; readonly closed: Promise<void> },
+): ShimConnection {
+  const task = openTaskClient(channel, at);
+  let pid: number | undefined;
   return {
-    task: openTaskClient(watched, at),
-    channel: watched,
-    get isClosed() {
-      return isClosed;
+    task,
+    channel,
+    get pid() {
+      return pid;
     },
-    closed,
+    async greet(id, call) {
+      pid = (await task.connect({ id }, call)).shimPid;
+      return pid;
+    },
+    get isClosed() {
+      return end.isClosed();
+    },
+    closed: end.closed,
     [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
   };
 }

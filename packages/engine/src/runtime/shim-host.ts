@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 const CGROUP_ROOT = "/sys/fs/cgroup";
@@ -14,6 +15,15 @@ export function shimCgroups(): readonly string[] {
   const v2 = existsSync(join(CGROUP_ROOT, "cgroup.procs"));
   const parents = v2 ? [CGROUP_ROOT] : V1_HIERARCHIES.map((name) => join(CGROUP_ROOT, name));
   return parents.filter((dir) => existsSync(dir)).flatMap((dir) => joinable(join(dir, SHIM_CGROUP)));
+}
+
+/**
+ * Moves a shim that runs already, on threads of the pool: before a process changes cgroups the kernel waits for
+ * everyone who may be forking, some 10 ms. Who changes one right after that need not wait again, runc for one. A shim that
+ * is gone, or that we may not move, stays where it is.
+ */
+export async function moveToShimCgroups(pid: number): Promise<void> {
+  for (const file of shimCgroups()) await writeFile(file, String(pid)).catch(() => undefined);
 }
 
 function joinable(dir: string): readonly string[] {

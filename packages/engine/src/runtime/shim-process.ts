@@ -37,17 +37,17 @@ shift; exec "$@"`;
 
 /** Runs `<shim> … start` in the bundle with `stdin`, and waits for it; the shim proper is then its child's child. */
 export function runStart(command: ShimCommand, stdin: Uint8Array): Promise<ShimOutput> {
-  const argv = [...launcher(), command.binary, ...commonFlags(command), "start"];
+  const argv = [...launcher(shimCgroups()), command.binary, ...commonFlags(command), "start"];
   return run(argv, command, { stdin, timeoutMs: START_TIMEOUT_MS });
 }
 
 /**
- * Runs the shim proper, as its `start` would, with a listening socket to answer on. It lives on when this process ends.
- * Engine reference: 11.2, last paragraphs.
+ * Runs the shim proper, as its `start` would, with a listening socket to answer on. It lives on when this process ends,
+ * and stays in this one's cgroups until it is moved. Engine reference: 11.2, last paragraphs.
  */
 export function spawnShim(command: ShimCommand, listener: number): Bun.Subprocess {
   const { binary, namespace, id, address } = command;
-  const child = Bun.spawn([...launcher(), binary, "-namespace", namespace, "-id", id, "-address", address], {
+  const child = Bun.spawn([...launcher([]), binary, "-namespace", namespace, "-id", id, "-address", address], {
     cwd: command.bundle,
     env: { ...shimEnvironment(command), GOMAXPROCS: "4", OTEL_SERVICE_NAME: `containerd-shim-${id}` },
     stdio: ["ignore", "ignore", "ignore", listener],
@@ -57,8 +57,8 @@ export function spawnShim(command: ShimCommand, listener: number): Bun.Subproces
   return child;
 }
 
-function launcher(): readonly string[] {
-  return ["/bin/sh", "-c", LAUNCHER, "sh", String(callerOpenFiles()), ...shimCgroups(), "--"];
+function launcher(cgroups: readonly string[]): readonly string[] {
+  return ["/bin/sh", "-c", LAUNCHER, "sh", String(callerOpenFiles()), ...cgroups, "--"];
 }
 
 /** Runs `<shim> … delete`: the last resort where no shim answers. It kills and removes what is left. */

@@ -32,6 +32,17 @@ export class Shims implements AsyncDisposable {
     }
   }
 
+  /** Keeps a connection that was made elsewhere. */
+  adopt(paths: TaskPaths, connection: ShimConnection): void {
+    this.#open.set(paths.bundle, Promise.resolve(connection));
+  }
+
+  /** Whether a connection to a task's shim is kept that is not known to be lost. */
+  async isConnected(paths: TaskPaths): Promise<boolean> {
+    const known = await this.#open.get(paths.bundle)?.catch(() => undefined);
+    return known !== undefined && !known.isClosed;
+  }
+
   /** Closes the connection to a task's shim, if there is one. */
   async drop(paths: TaskPaths): Promise<void> {
     const opening = this.#open.get(paths.bundle);

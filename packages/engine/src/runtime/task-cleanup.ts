@@ -16,7 +16,7 @@ const SIGKILL = 9;
 const UNKNOWN_EXIT = 255;
 
 /** How long a shim may take to say that it lives, as in containerd. */
-const LIFE_SIGN_MS = 5000;
+export const LIFE_SIGN_MS = 5000;
 /** Between two tries to reach a shim that hung up. */
 const RETRY_MS = 5;
 
@@ -31,7 +31,7 @@ export async function isShimGone(context: TaskContext, paths: TaskPaths, signal:
     const shim = await connectOrGone(context, paths, signal);
     if (shim === undefined) return true;
     try {
-      await shim.task.connect({ id: paths.id }, shimCall(paths.namespace, signal, LIFE_SIGN_MS));
+      await shim.greet(paths.id, shimCall(paths.namespace, signal, LIFE_SIGN_MS));
       return false;
     } catch (error) {
       if (!shim.isClosed) return refuseSilence(error);
@@ -143,8 +143,7 @@ export async function shutDown(context: TaskContext, paths: TaskPaths, signal: A
 
 async function pidOf(connection: ShimConnection, paths: TaskPaths, signal: AbortSignal): Promise<number> {
   try {
-    const answer = await connection.task.connect({ id: paths.id }, shimCall(paths.namespace, signal, SHUTDOWN_MS));
-    return answer.shimPid;
+    return connection.pid ?? (await connection.greet(paths.id, shimCall(paths.namespace, signal, SHUTDOWN_MS)));
   } catch {
     // Without its pid it can still be asked to go.
     return 0;

@@ -6,6 +6,7 @@ import { readShimBinary } from "./bundle.ts";
 import type { EventsEndpoint } from "./events-endpoint.ts";
 import type { ShimCommand } from "./shim-process.ts";
 import type { Shims } from "./shims.ts";
+import type { EarlyTasks } from "./task-early.ts";
 import { eventsSocket, shimAddress, shimSocket, type TaskPaths } from "./task-paths.ts";
 import type { TaskContainer } from "./task-runtime.ts";
 
@@ -17,10 +18,13 @@ export interface TaskContext {
   readonly store: Store;
   readonly containers: ContainerSource;
   readonly shims: Shims;
+  readonly early: EarlyTasks;
   /** Where shims and runc are looked for. */
   readonly searchPath: readonly string[];
   /** Opens the endpoint that shims tell of events, at the first need. */
   events(): Promise<EventsEndpoint>;
+  /** Takes work that nobody has to wait for but the end of the process, and that a collection does where it fails. */
+  afterwards(work: Promise<void>): void;
 }
 
 /** How to call the shim binary of a task. */

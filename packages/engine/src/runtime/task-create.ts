@@ -1,17 +1,19 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { ContainerdError, type mountTypes, type protobufAny } from "@ctr/api";
+import { ContainerdError, type mountTypes, type protobufAny, taskV2 } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
-import { bundleExists, makeBundle, writeShimAddress } from "./bundle.ts";
+import { bundleExists, fillBundle, writeShimAddress } from "./bundle.ts";
 import { joinSandbox, type TaskEndpoint } from "./sandbox-join.ts";
-import { startDirectly } from "./shim-direct.ts";
+import type { ShimConnection } from "./shim-connection.ts";
+import { type StartedShim, startDirectly } from "./shim-direct.ts";
 import { startShim } from "./shim-start.ts";
 import { buryTask, isShimGone, undoCreate } from "./task-cleanup.ts";
 import { shimCall, shimCommand, type TaskContext } from "./task-context.ts";
 import { finishDelete } from "./task-delete.ts";
+import { type EarlyTask, recordTask } from "./task-early.ts";
 import { runcRoot, type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
 import { activateRootfs } from "./task-rootfs.ts";
-import { findTask, insertTask, setTaskPid } from "./task-rows.ts";
+import { findTask, setTaskPid } from "./task-rows.ts";
 import { resolveRuntime, type TaskContainer, type TaskRuntime } from "./task-runtime.ts";
 
 /** A task to make. */
@@ -54,17 +56,13 @@ export async function createTask(
 ): Promise<number> {
   const { store } = context;
   refuseOrdinaryUser(task.id);
-  using _lock = await store.locks.of(taskLock(task.namespace, task.id), { signal });
   const paths = taskPaths(store, task.namespace, task.id);
-  await clearTheWay(context, paths, signal);
-  const runtime = resolveRuntime(container, { ...task, runcRoot: runcRoot(store), searchPath: context.searchPath });
-  if (runtime.runc) refuseLoneStdin(task);
-  failpoint("task.lock");
-  makeBundle(paths, { spec: specOf(container, task.id), shimBinary: runtime.binary, runc: runtime.runc });
-  failpoint("task.bundle");
-  store.db.writeUnsynced((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
+  const early = await context.early.take(paths);
+  using _lock = early?.lock ?? (await store.locks.of(taskLock(task.namespace, task.id), { signal }));
+  if (early === undefined) await clearTheWay(context, paths, signal);
+  const plan = await beginTask(context, paths, { container, task, early });
   try {
-    const pid = await launch(context, paths, { runtime, sandbox: container.sandbox ?? "" }, task, signal);
+    const pid = await launch(context, paths, plan, task, signal);
     failpoint("task.created");
     store.db.writeUnsynced((tx) => setTaskPid(tx, task, pid));
     failpoint("task.recorded");
@@ -79,36 +77,109 @@ export async function createTask(
   }
 }
 
+/** What is known of a task once its bundle and row are there. */
+interface Plan {
+  readonly runtime: TaskRuntime;
+  readonly spec: protobufAny.Any;
+  /** The sandbox of its container; "" without one. */
+  readonly sandbox: string;
+  readonly endpoint: TaskEndpoint;
+  /** Started early. */
+  readonly shim?: StartedShim | undefined;
+}
+
+/** Goes on from what was begun early where that is what the task needs, and begins anew where it is not. */
+async function beginTask(
+  context: TaskContext,
+  paths: TaskPaths,
+  from: { readonly container: TaskContainer; readonly task: CreateTask; readonly early: EarlyTask | undefined },
+): Promise<Plan> {
+  const { container, task, early } = from;
+  try {
+    const plan = planOf(context, container, task);
+    const { runtime, sandbox, endpoint } = plan;
+    const isOwn = sandbox === "" && endpoint.address === "";
+    if (early !== undefined && runtime.direct && isOwn && early.binary === runtime.binary) {
+      return { ...plan, shim: early.shim };
+    }
+    await early?.forget();
+    await recordTask(context, paths, runtime.binary);
+    return plan;
+  } catch (error) {
+    await early?.forget().catch(() => {
+      // The error that led here is the one to see; what is left is what a killed process leaves.
+    });
+    throw error;
+  }
+}
+
+function planOf({ store, searchPath }: TaskContext, container: TaskContainer, task: CreateTask): Plan {
+  const runtime = resolveRuntime(container, { ...task, runcRoot: runcRoot(store), searchPath });
+  if (runtime.runc) refuseLoneStdin(task);
+  const { endpoint = { address: "", version: 0 } } = task;
+  return { runtime, spec: specOf(container, task.id), sandbox: container.sandbox ?? "", endpoint };
+}
+
 async function launch(
   context: TaskContext,
   paths: TaskPaths,
-  { runtime, sandbox }: { readonly runtime: TaskRuntime; readonly sandbox: string },
+  plan: Plan,
   task: CreateTask,
   signal: AbortSignal,
 ): Promise<number> {
   const endpoint = await context.events();
+  const connecting = connectedShim(context, paths, plan, signal);
+  const requesting = createRequest(context, paths, plan, task, signal);
+  // Whatever fails, both are over before anything is undone.
+  await Promise.allSettled([connecting, requesting]);
+  const [{ shim, own }, request] = [await connecting, await requesting];
+  const event = { namespace: task.namespace, topic: "/tasks/create", id: task.id };
+  const creating = endpoint.expect(event, () => shim.task.create(request, shimCall(task.namespace, signal)));
+  await Promise.allSettled([creating, own?.settle()]);
+  return (await creating).pid;
+}
+
+/** Fills the bundle while the shim starts. */
+async function createRequest(
+  context: TaskContext,
+  paths: TaskPaths,
+  { runtime, spec }: Plan,
+  task: CreateTask,
+  signal: AbortSignal,
+): Promise<taskV2.CreateTaskRequest> {
+  fillBundle(paths, { spec, runc: runtime.runc });
+  failpoint("task.filled");
   const rootfs = await activateRootfs(context, paths, { rootfs: task.rootfs, shim: runtime.binary }, signal);
-  const command = shimCommand(context, paths, runtime.binary, signal);
-  failpoint("task.row");
-  const { endpoint: at = { address: "", version: 0 } } = task;
-  const address =
-    joinSandbox(context, paths, { sandbox, endpoint: at }) ??
-    ((runtime.direct && (await startDirectly(command))) || (await startShim(command, runtime.options)));
-  failpoint("task.shim");
-  writeShimAddress(paths.bundle, address);
-  failpoint("task.address");
-  const shim = await context.shims.connect(paths, signal);
   const { id, stdin, stdout, stderr, terminal } = task;
   const checkpoint = await dumpDirectory(paths, task.restore);
-  const request = {
+  return taskV2.CreateTaskRequest.fromPartial({
     ...{ id, stdin, stdout, stderr, terminal, checkpoint },
     bundle: paths.bundle,
     rootfs: rootfs.map((mount) => ({ ...mount, options: [...mount.options] })),
     options: runtime.options,
-  };
-  const event = { namespace: task.namespace, topic: "/tasks/create", id };
-  const { pid } = await endpoint.expect(event, () => shim.task.create(request, shimCall(task.namespace, signal)));
-  return pid;
+  });
+}
+
+/** The shim that is to create the container: that of its sandbox, one that is started for it, or was already. */
+async function connectedShim(
+  context: TaskContext,
+  paths: TaskPaths,
+  { runtime, sandbox, endpoint, shim: early }: Plan,
+  signal: AbortSignal,
+): Promise<{ readonly shim: ShimConnection; readonly own: StartedShim | undefined }> {
+  const command = shimCommand(context, paths, runtime.binary, signal);
+  const joined = joinSandbox(context, paths, { sandbox, endpoint });
+  const own = joined || !runtime.direct ? undefined : (early ?? startDirectly(command));
+  const answering = await own?.answers(signal);
+  failpoint("task.shim");
+  if (answering !== undefined) context.shims.adopt(paths, answering.connection);
+  // The file by which runc's shim knows its own socket says all there is to say of one of version 2.
+  if (answering === undefined || answering.address.version !== 2) {
+    writeShimAddress(paths.bundle, answering?.address ?? joined ?? (await startShim(command, runtime.options)));
+  }
+  failpoint("task.address");
+  const shim = await context.shims.connect(paths, signal);
+  return { shim, own: answering === undefined ? undefined : own };
 }
 
 /** Where the shim finds CRIU's files, which it reads when the task is started: they stay for as long as the task is there. */

@@ -1,22 +1,13 @@
 import { hasCode } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
-import { removeBundle } from "./bundle.ts";
+import { removeAside, setBundleAside } from "./bundle.ts";
 import type { ShimConnection } from "./shim-connection.ts";
-import { buryTask, isShimGone, shutDown, undoCreate } from "./task-cleanup.ts";
+import { buryTask, isShimGone, LIFE_SIGN_MS, shutDown, undoCreate } from "./task-cleanup.ts";
 import { shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
-import { exitOf, isNewExit, recordState } from "./task-exit.ts";
+import { exitOf, isNewExit, recordState, rememberExit } from "./task-exit.ts";
 import { type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
 import { releaseRootfs } from "./task-rootfs.ts";
-import {
-  deleteTask,
-  type Exit,
-  exitOfRow,
-  findTask,
-  publishDelete,
-  recordExit,
-  type TaskKey,
-  type TaskRow,
-} from "./task-rows.ts";
+import { deleteTask, type Exit, exitOfRow, findTask, publishDelete, type TaskKey, type TaskRow } from "./task-rows.ts";
 
 /**
  * Deletes a task that has ended or never was started, and then its shim, row and bundle. The shim decides whether the
@@ -33,7 +24,9 @@ export async function deleteTaskAndShim(context: TaskContext, key: TaskKey, sign
     throw taskNotFound(key.id);
   }
   for (let attempt = 1; ; attempt++) {
-    if (await isShimGone(context, paths, signal)) return await buryTask(context, findTaskAgain(context, row), signal);
+    // One that is connected shows in the next call whether it lives.
+    const gone = !(await context.shims.isConnected(paths)) && (await isShimGone(context, paths, signal));
+    if (gone) return await buryTask(context, findTaskAgain(context, row), signal);
     const shim = await context.shims.connect(paths, signal);
     try {
       return await deleteLiving(context, shim, row, paths, signal);
@@ -85,7 +78,7 @@ async function deleteLiving(
   // Remembered before the shim goes: should this process end right here, the next one still knows.
   if (exit) {
     await (await context.events()).told(row);
-    store.db.writeUnsynced((tx) => recordExit(store, tx, row, exit));
+    rememberExit(store, row, exit);
   }
   failpoint("task.exit");
   await shutDown(context, paths, signal);
@@ -95,7 +88,7 @@ async function deleteLiving(
     deleteTask(tx, row.namespace, row.id);
   });
   failpoint("task.unrecorded");
-  await removeBundle(paths);
+  context.afterwards(removeAside(paths, await setBundleAside(paths)));
   await releaseRootfs(context, paths, signal);
   failpoint("task.removed");
   if (exit === undefined) throw error;
@@ -115,7 +108,7 @@ async function deleteInShim(
   const call = shimCall(row.namespace, signal);
   try {
     // The exit is lost with the shim's answer to Delete, so it is asked for before.
-    const state = await task.state({ id: row.id }, call);
+    const state = await task.state({ id: row.id }, shimCall(row.namespace, signal, LIFE_SIGN_MS));
     if (isNewExit(row, state)) await (await events()).told(row);
     recordState(store, row, state);
     return { exit: exitOf(await task.delete({ id: row.id }, call)) };

@@ -1,7 +1,7 @@
 import { decodeAnyAs, taskTypes, type taskV2 } from "@ctr/api";
 import type { ReadTx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
-import { type Exit, recordExit, type TaskRow } from "./task-rows.ts";
+import { type Exit, findTask, recordExit, type TaskRow } from "./task-rows.ts";
 
 /** The part of a shim's answers that tells of an end. */
 export type ExitAnswer = Pick<taskV2.StateResponse, "pid" | "exitStatus" | "exitedAt">;
@@ -19,6 +19,12 @@ export function isNewExit(row: TaskRow, state: taskV2.StateResponse): boolean {
 export function recordState(store: Store, row: TaskRow, state: taskV2.StateResponse): void {
   if (!isNewExit(row, state)) return;
   store.db.writeUnsynced((tx) => recordExit(store, tx, row, exitOf(state)));
+}
+
+/** Records and tells how a task ended, unless its row says so already: a transaction takes longer than a look. */
+export function rememberExit(store: Store, { namespace, id }: TaskRow, exit: Exit): void {
+  const known = store.db.read((tx) => findTask(tx, namespace, id))?.exit_status ?? null;
+  if (known === null) store.db.writeUnsynced((tx) => recordExit(store, tx, { namespace, id }, exit));
 }
 
 interface ExitRow {

@@ -13,7 +13,8 @@ import { buryTask, isShimGone } from "./task-cleanup.ts";
 import { type ContainerSource, shimCall, type TaskContext, taskNotFound } from "./task-context.ts";
 import { type CreateTask, createTask } from "./task-create.ts";
 import { deleteTaskAndShim, finishDelete } from "./task-delete.ts";
-import { exitOf, findExit, isNewExit, recordState } from "./task-exit.ts";
+import { EarlyTasks, type ExpectedTask } from "./task-early.ts";
+import { exitOf, findExit, isNewExit, recordState, rememberExit } from "./task-exit.ts";
 import { taskLock, taskPaths } from "./task-paths.ts";
 import { removeDebris } from "./task-reconcile.ts";
 import {
@@ -22,7 +23,6 @@ import {
   listTasks,
   pidOfRow,
   publishExit,
-  recordExit,
   setBornPid,
   type TaskRow,
   UNBORN,
@@ -56,12 +56,15 @@ const STATE_TIMEOUT_MS = 2000;
 export class TaskManager implements AsyncDisposable {
   readonly #context: TaskContext;
   readonly #closing = new AbortController();
+  readonly #pending = new Set<Promise<void>>();
   #endpoint: Promise<EventsEndpoint> | undefined;
 
   constructor({ store, containers, libexec = defaultLibexec() }: TaskManagerOptions) {
     const shims = new Shims(store);
     const events = () => this.serveEvents();
-    this.#context = { store, containers, shims, searchPath: shimSearchPath(libexec), events };
+    const early = new EarlyTasks();
+    const afterwards = (work: Promise<void>) => this.#afterwards(work);
+    this.#context = { store, containers, shims, early, searchPath: shimSearchPath(libexec), events, afterwards };
   }
 
   /** The sandboxes of the same store, over the same connections. */
@@ -73,6 +76,11 @@ export class TaskManager implements AsyncDisposable {
   serveEvents(): Promise<EventsEndpoint> {
     this.#endpoint ??= openEventsEndpoint(this.#context.store, { signal: this.#closing.signal });
     return this.#endpoint;
+  }
+
+  /** Says that a task is about to be created, so that its shim may start meanwhile. Fails never. */
+  expect(task: ExpectedTask): void {
+    this.#context.early.expect(this.#context, task, this.#closing.signal);
   }
 
   /** Creates a task of a container and returns the pid of its first process, which waits to be started. */
@@ -200,10 +208,17 @@ export class TaskManager implements AsyncDisposable {
     signal.throwIfAborted();
   }
 
+  #afterwards(work: Promise<void>): void {
+    const settled = work.catch(() => undefined).finally(() => this.#pending.delete(settled));
+    this.#pending.add(settled);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#context.early[Symbol.asyncDispose]();
     await this.#context.shims[Symbol.asyncDispose]();
     const endpoint = await this.#endpoint?.catch(() => undefined);
     await endpoint?.[Symbol.asyncDispose]();
+    await Promise.all(this.#pending);
     this.#closing.abort();
   }
 
@@ -289,7 +304,7 @@ export class TaskManager implements AsyncDisposable {
       const pid = execId === "" ? pidOfRow(now) : await execPid(shim.task, row, execId, signal);
       const exit = exitOf({ ...answer, pid });
       await (await this.serveEvents()).told(row);
-      if (execId === "") store.db.writeUnsynced((tx) => recordExit(store, tx, row, exit));
+      if (execId === "") rememberExit(store, row, exit);
       else if (pid > 0) store.db.writeUnsynced((tx) => publishExit(store, tx, row, execId, exit));
       return exit;
     } catch (error) {

@@ -53,10 +53,14 @@ export function resolveRuntime(container: TaskContainer, request: RuntimeRequest
   return {
     binary,
     runc: filled,
-    direct:
-      name === "io.containerd.runc.v2" && runc.shimCgroup === "" && !isGrouped(container) && !wantsCoreScheduling(),
+    direct: isRuncName(name) && runc.shimCgroup === "" && !isGrouped(container) && !wantsCoreScheduling(),
     options: { typeUrl: RUNC_OPTIONS, value: runcOptions.Options.encode(filled).finish() },
   };
+}
+
+/** Whether it is runc's runtime by its name: a path may be any program. */
+export function isRuncName(name: string): boolean {
+  return name === "io.containerd.runc.v2";
 }
 
 /** Whether the spec has one of the annotations by which a shim takes in several containers. */

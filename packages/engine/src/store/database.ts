@@ -42,6 +42,7 @@ export class Database implements Disposable {
   #open = true;
   #hasWritten = false;
   #writing = false;
+  #synchronous: Synchronous | undefined;
   readonly #together: { run(tx: WriteTx): () => void; reject(error: unknown): void }[] = [];
 
   /** Makes the file if need be. `failed_precondition` when another version of the program wrote it. */
@@ -76,7 +77,12 @@ export class Database implements Disposable {
 
   /** Runs `work` in one transaction. What it throws undoes everything and is thrown on. */
   write<T>(work: (tx: WriteTx) => T): T {
+    return this.#write("FULL", work);
+  }
+
+  #write<T>(synchronous: Synchronous, work: (tx: WriteTx) => T): T {
     if (this.#writing) throw new ContainerdError({ code: "internal", what: "a transaction was begun inside another" });
+    this.#synchronize(synchronous);
     const effects: (() => void)[] = [];
     const result = this.#transact(work, effects);
     for (const effect of effects) effect();
@@ -88,13 +94,13 @@ export class Database implements Disposable {
    * what is worth nothing without a later `write`, or after the next boot: tasks end with the power, too.
    */
   writeUnsynced<T>(work: (tx: WriteTx) => T): T {
-    this.#file ??= this.#firstWrite();
-    this.#sqlite.run("PRAGMA synchronous = NORMAL");
-    try {
-      return this.write(work);
-    } finally {
-      this.#sqlite.run("PRAGMA synchronous = FULL");
-    }
+    return this.#write("NORMAL", work);
+  }
+
+  /** What the connection's next transactions are; told to it only when that changes. */
+  #synchronize(synchronous: Synchronous): void {
+    if (this.#synchronous !== synchronous) this.#sqlite.run(`PRAGMA synchronous = ${synchronous}`);
+    this.#synchronous = synchronous;
   }
 
   /**
@@ -180,7 +186,6 @@ export class Database implements Disposable {
   #firstWrite(): OpenedFile {
     // The log that stays is cut to nothing.
     this.#sqlite.run("PRAGMA journal_size_limit = 0");
-    this.#sqlite.run("PRAGMA synchronous = FULL");
     this.#sqlite.run("PRAGMA foreign_keys = ON");
     return openedFile(this.path);
   }
@@ -246,6 +251,9 @@ export class Database implements Disposable {
     }
   }
 }
+
+/** Whether a transaction is on disk when it is over. */
+type Synchronous = "FULL" | "NORMAL";
 
 type Nested<T> = { readonly kind: "done"; readonly value: T } | { readonly kind: "failed"; readonly error: unknown };
 

@@ -8,7 +8,8 @@ export const createCommand = defineCommand<typeof create>({
   async run({ args, flags, given, connect, signal }) {
     const request = { flags, allowNewPrivsGiven: given("allow-new-privs"), ...parseArguments(args, flags.config) };
     const client = await connect();
-    await makeContainer(client, request, signal);
+    const made = await makeContainer(client, request, signal);
+    await made.release();
   },
 });
 

@@ -4,7 +4,7 @@ import { defineCommand } from "../../command.ts";
 import { fail } from "../../errors.ts";
 import { attachProcess, chooseIo, openTerminalFor } from "../../process-session.ts";
 import type { exec } from "../../table/tasks.ts";
-import { containerArgument, getTask } from "./task.ts";
+import { containerArgument, openTask } from "./task.ts";
 
 /** `ctr tasks exec --exec-id E ID CMD…`: a further process with the rights of the container's first one. */
 export const execCommand = defineCommand<typeof exec>({
@@ -15,14 +15,13 @@ export const execCommand = defineCommand<typeof exec>({
     if (flags.logUri !== "" && flags.fifoDir !== "") throw fail("can't use log-uri with fifo-dir");
     const client = await connect();
     const container = await client.containers.get(id, { signal });
-    await getTask(client, id, signal);
+    const task = await openTask(container, signal);
     const change: Partial<SpecProcess> = {
       terminal: flags.tty,
       ...(flags.cwd === "" ? {} : { cwd: flags.cwd }),
       ...(flags.user === "" ? {} : { user: await userOf(client, container, flags.user, signal) }),
     };
     using terminal = openTerminalFor(flags.tty && !flags.detach);
-    const task = await container.task({ signal });
     await using running = await task.exec({
       args: args.slice(1),
       execId: flags.execId,

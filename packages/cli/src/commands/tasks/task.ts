@@ -1,16 +1,20 @@
 import { hasCode } from "@ctr/api";
-import type { Client, ProcessInfo } from "@ctr/client";
+import type { Client, Container, ProcessInfo, Task } from "@ctr/client";
 import { fail, wrap } from "../../errors.ts";
 
 /** The container's task, after the container itself: each missing one has words of its own. */
 export async function getTask(client: Client, id: string, signal: AbortSignal): Promise<ProcessInfo> {
   await client.containers.get(id, { signal });
-  try {
-    return await client.tasks.get(id, { signal });
-  } catch (error) {
-    if (hasCode(error, "not_found")) throw wrap("no running task found", error);
-    throw error;
-  }
+  return await client.tasks.get(id, { signal }).catch(noTask);
+}
+
+/** What `getTask` does, with the task as something to work with. */
+export async function openTask(container: Container, signal: AbortSignal): Promise<Task> {
+  return await container.task({ signal }).catch(noTask);
+}
+
+function noTask(error: unknown): never {
+  throw hasCode(error, "not_found") ? wrap("no running task found", error) : error;
 }
 
 /** A container id that must be there before anything is asked of the daemon. */
