@@ -19,8 +19,8 @@ import { addToLease } from "../metadata/leases.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
 import { diskError, hasErrno } from "../store/disk-error.ts";
+import { makeSyncedDirectory, syncPath } from "../store/shared-sync.ts";
 import type { Store } from "../store/store.ts";
-import { makeSyncedDirectory, syncDirectory } from "./directory-sync.ts";
 import { dropIngest, type Ingest } from "./ingests.ts";
 import { blobPath, type ContentLayout, ingestDir } from "./layout.ts";
 import { addBlob } from "./records.ts";
@@ -157,7 +157,7 @@ class IngestWriter implements BlobWriter {
       failpoint("content.renamed");
     }
     // Also when the file was there: whoever renamed it may not have come to this yet.
-    await syncDirectory(dirname(path));
+    await syncPath(dirname(path));
     failpoint("content.on-disk");
     const added = await this.#record(digest, commit);
     failpoint("content.recorded");

@@ -44,7 +44,7 @@ test("layers prepared apart are a chain once they are committed, kept by the lea
   const layers = await prepare("x", "y");
   expect(columnOf(store, rows)).toEqual(["active x -", "active y -"]);
   expect(committedBelow(places, ["a", "b"])).toBe(0);
-  commitLayers(places, chainOf(layers, ["a", "b"]), () => undefined);
+  await commitLayers(places, chainOf(layers, ["a", "b"]), () => undefined);
   expect(columnOf(store, rows)).toEqual(["committed a -", "committed b a"]);
   expect(columnOf(store, leased)).toEqual(["a", "b"]);
   expect(committedBelow(places, ["a", "b", "c"])).toBe(2);
@@ -56,8 +56,8 @@ test("a layer that someone else has committed meanwhile is dropped, and ours sta
   using opened = openPlaces();
   const { store, places, prepare } = opened;
   const [theirs, ours] = [await prepare("x"), await prepare("y", "z")];
-  commitLayers(places, chainOf(theirs, ["a"]), () => undefined);
-  commitLayers(places, chainOf(ours, ["a", "b"]), () => undefined);
+  await commitLayers(places, chainOf(theirs, ["a"]), () => undefined);
+  await commitLayers(places, chainOf(ours, ["a", "b"]), () => undefined);
   expect(columnOf(store, rows)).toEqual(["committed a -", "committed b a"]);
   expect(chainTrees(places, "b")[1]).toBe(theirs[0]?.tree ?? "");
 });
@@ -69,7 +69,7 @@ test("nothing is committed when what goes with it fails", async () => {
   const fail = () => {
     throw new Error("no");
   };
-  expect(() => commitLayers(places, chainOf(layers, ["a"]), fail)).toThrow("no");
+  await expect(commitLayers(places, chainOf(layers, ["a"]), fail)).rejects.toThrow("no");
   expect(columnOf(store, rows)).toEqual(["active x -"]);
   dropLayers(places, layers);
   dropLayers(places, layers);
@@ -81,7 +81,9 @@ test("a layer whose parent is gone is not committed", async () => {
   const [layer] = await opened.prepare("x");
   if (layer === undefined) throw new Error("one was asked for");
   const orphan = { ...layer, name: "b", parent: "a", labels: {}, usage };
-  expect(() => commitLayers(opened.places, [orphan], () => undefined)).toThrow("parent snapshot a does not exist");
+  await expect(commitLayers(opened.places, [orphan], () => undefined)).rejects.toThrow(
+    "parent snapshot a does not exist",
+  );
 });
 
 test.if(isRoot)("giveRootOwner() gives a layer's root the owner of the one below", async () => {

@@ -8,7 +8,6 @@ import { ensureNamespace } from "../metadata/namespaces.ts";
 import type { Scope } from "../scope.ts";
 import type { ReadTx, WriteTx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
-import { syncDirectoryNow } from "../store/sync-now.ts";
 import { trashPath } from "../store/trash.ts";
 import type { SnapshotDriver, SnapshotPlace } from "./driver.ts";
 import { publishSnapshot } from "./events.ts";
@@ -69,8 +68,6 @@ export async function prepareLayers(
       if (wanted.keep !== undefined) addToLease(tx, scope, resourceOf(driver), wanted.keep);
       const made = filled.map((layer) => placeLayer(places, tx, layer));
       failpoint("snapshot.renamed");
-      syncDirectoryNow(driver.dir);
-      failpoint("snapshot.on-disk");
       return made;
     });
   } catch (error) {
@@ -101,13 +98,13 @@ function placeLayer(
  * has brought everything they hold to disk. A name that someone else has committed meanwhile is as good as ours, which
  * is removed.
  */
-export function commitLayers(
+export async function commitLayers(
   places: SnapshotPlaces,
   layers: readonly FilledLayer[],
   besides: (tx: WriteTx) => void,
-): void {
+): Promise<void> {
   failpoint("snapshot.synced");
-  places.store.db.write((tx) => {
+  await places.store.db.writeTogether((tx) => {
     for (const layer of layers) commitLayer(places, tx, layer);
     besides(tx);
     failpoint("snapshot.commit");

@@ -1,9 +1,12 @@
 import { constants, type SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
+import { dirname } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
+import { diskError } from "./disk-error.ts";
 import { findLogFault, hasLog } from "./log-file.ts";
 import { type OpenedFile, openedFile } from "./opened-file.ts";
 import { migrations, SCHEMA_VERSION } from "./schema.ts";
+import { syncPath } from "./shared-sync.ts";
 import { isBusy, REPAIR, sqliteError } from "./sqlite-error.ts";
 
 /** A value of a column; integers are always `bigint`. */
@@ -42,6 +45,8 @@ export class Database implements Disposable {
   #open = true;
   #hasWritten = false;
   #writing = false;
+  /** The name of the log is on disk. */
+  #logNamed = false;
   #synchronous: Synchronous | undefined;
   readonly #together: { run(tx: WriteTx): () => void; reject(error: unknown): void }[] = [];
 
@@ -104,8 +109,9 @@ export class Database implements Disposable {
   }
 
   /**
-   * The same in one transaction with what else is to be written just now, so that many wait for the disk once. What
-   * `work` throws undoes its own changes alone.
+   * The same as `write` in one transaction with what else is to be written just now, so that many wait for the disk once,
+   * and none of them holds the thread meanwhile: others may see the change before it is on disk, but whatever they make of
+   * it comes after it in the log. What `work` throws undoes its own changes alone.
    */
   writeTogether<T>(work: (tx: WriteTx) => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -114,16 +120,29 @@ export class Database implements Disposable {
       return () => (result.kind === "done" ? resolve(result.value) : reject(result.error));
     };
     this.#together.push({ run, reject });
-    if (this.#together.length === 1) setImmediate(() => this.#writeGathered());
+    if (this.#together.length === 1) setImmediate(() => void this.#writeGathered());
     return promise;
   }
 
-  #writeGathered(): void {
+  async #writeGathered(): Promise<void> {
     const gathered = this.#together.splice(0);
     try {
-      for (const settle of this.write((tx) => gathered.map(({ run }) => run(tx)))) settle();
+      const settled = this.writeUnsynced((tx) => gathered.map(({ run }) => run(tx)));
+      await this.#syncLog();
+      failpoint("database.synced");
+      for (const settle of settled) settle();
     } catch (error) {
       for (const { reject } of gathered) reject(error);
+    }
+  }
+
+  /** The log is a file of its own, which no lock of SQLite's hangs on; another transaction may have begun it. */
+  async #syncLog(): Promise<void> {
+    try {
+      await Promise.all([syncPath(`${this.path}-wal`), this.#logNamed ? undefined : syncPath(dirname(this.path))]);
+      this.#logNamed = true;
+    } catch (error) {
+      throw diskError(error, "cannot write database", { path: this.path });
     }
   }
 

@@ -182,7 +182,7 @@ async function commitBatch(target: ApartTarget, batch: readonly FilledWork[], op
     const { chainID: name, parent } = layer;
     return { ...open, name, parent, usage, labels: snapshotLabels(layer, options) };
   });
-  commitLayers(places, layers, (tx) => {
+  await commitLayers(places, layers, (tx) => {
     for (const { layer } of batch) labelBlob(places, tx, layer);
   });
   for (const { layer } of batch) options.onLayer?.({ kind: "extracted", layer: layer.blob, chainID: layer.chainID });

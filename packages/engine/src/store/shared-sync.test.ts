@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { tmpdir } from "node:os";
-import { shareWork, syncDirectory } from "./directory-sync.ts";
+import { shareWork, syncPath } from "./shared-sync.ts";
 
 test("shareWork() begins for the first, and once more for all who come meanwhile", async () => {
   const begun: string[] = [];
@@ -23,7 +23,7 @@ test("shareWork() tells a failure to those alone whose work it was", async () =>
   expect(count).toBe(2);
 });
 
-test("syncDirectory() fails where there is no directory", async () => {
-  await syncDirectory(tmpdir());
-  await expect(syncDirectory("/nowhere/at/all")).rejects.toThrow("ENOENT");
+test("syncPath() fails where there is nothing", async () => {
+  await syncPath(tmpdir());
+  await expect(syncPath("/nowhere/at/all")).rejects.toThrow("ENOENT");
 });

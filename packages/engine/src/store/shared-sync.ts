@@ -30,10 +30,10 @@ export function shareWork(work: SharedWork): SharedWork {
   };
 }
 
-/** Waits until the names in a directory are on disk. */
-export const syncDirectory: SharedWork = shareWork(async (path) => {
-  await using dir = await open(path);
-  await dir.sync();
+/** Waits until the bytes of a file, or the names in a directory, are on disk. */
+export const syncPath: SharedWork = shareWork(async (path) => {
+  await using file = await open(path);
+  await file.sync();
 });
 
 /** Makes a directory and what is missing above it, and waits until the names of all that it made are on disk. */
@@ -41,7 +41,7 @@ export async function makeSyncedDirectory(path: string): Promise<void> {
   const first = mkdirSync(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
   for (let parent = dirname(path); parent.length >= dirname(first).length; parent = dirname(parent)) {
-    await syncDirectory(parent);
+    await syncPath(parent);
     if (parent === "/") return;
   }
 }
