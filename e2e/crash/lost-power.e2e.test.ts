@@ -166,6 +166,7 @@ async function cutAt(
   const tell = (what: readonly string[]) =>
     what.map((each) => `${scenario.name}, cut at line ${cut.line} of ${history.end}, ${cut.kept} kept: ${each}`);
   const verified = await store.ctr(["content", "verify"]);
+  const unmountable = tell(await unmountableSnapshots(store));
   // With the memory of the machine the bundles are gone; the next command that asks for a task finds that out. And an
   // extraction's own snapshots are only as good as the command they were for.
   const first = tell(store.problems().filter((problem) => !/^(task|snapshot extract-)/.test(problem)));
@@ -176,6 +177,7 @@ async function cutAt(
   const repeated = again.code === 0 || scenario.done?.test(again.stderr) === true;
   return [
     ...(verified.code === 0 ? [] : tell([`content verify: ${verified.stdout}${verified.stderr}`])),
+    ...unmountable,
     ...first,
     ...torn,
     ...(kept === undefined || scenario.kept.answer(kept.stdout) ? [] : tell([`what was done is not: ${kept.stdout}`])),
@@ -183,6 +185,20 @@ async function cutAt(
     ...tell(store.problems()),
     ...tell(await tornSnapshots(store.root, whole)),
   ];
+}
+
+/** Snapshots for containers that cannot be mounted; that they can is also what gives them back their empty directories. */
+async function unmountableSnapshots(store: CrashStore): Promise<readonly string[]> {
+  const faults: string[] = [];
+  for (const { snapshotter, key, kind } of snapshotRows(store.root)) {
+    if (kind === "committed" || key.startsWith("extract-")) continue;
+    const asked = await store.ctr(["snapshots", "--snapshotter", snapshotter, "mounts", "/nowhere", key]);
+    const sources = asked.stdout.match(/(?<=upperdir=|workdir=|bind )[^, ]+/g) ?? [];
+    if (asked.code !== 0 || sources.length === 0)
+      faults.push(`snapshot ${key} has no mounts: ${asked.stdout}${asked.stderr}`);
+    faults.push(...sources.filter((dir) => !existsSync(dir)).map((dir) => `snapshot ${key} has no ${dir}`));
+  }
+  return faults;
 }
 
 /** Committed snapshots that are not what they were, and copies for containers that are not what they were copied from. */

@@ -26,6 +26,11 @@ export interface SnapshotDriver {
   readonly hasCleanup: boolean;
   /** Fills `dir`, a new directory that will be renamed to the id. */
   fill(dir: string, snapshot: NewSnapshot, options: { readonly signal: AbortSignal }): Promise<void>;
+  /**
+   * Fills again what lost power took of one that is not committed. A driver that has this need not wait for the disk when
+   * it makes one: until it is committed nothing in a snapshot was promised to last.
+   */
+  refill?(place: SnapshotPlace): void;
   mounts(place: SnapshotPlace): readonly Mount[];
   /** The directory whose bytes are the snapshot's own; undefined when it has none, as a view. */
   ownTree(place: SnapshotPlace): string | undefined;

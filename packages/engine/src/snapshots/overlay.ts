@@ -9,22 +9,34 @@ import { snapshotsDir } from "./layout.ts";
 export function overlayDriver(store: Pick<Store, "root">): SnapshotDriver {
   const dir = snapshotsDir(store, "overlayfs");
   const fs = (id: bigint) => join(dir, String(id), "fs");
+  const work = (id: bigint) => join(dir, String(id), "work");
   return {
     name: "overlayfs",
     dir,
     capabilities: ["rebase"],
     hasCleanup: true,
-    async fill(target, snapshot) {
-      const tree = join(target, "fs");
-      mkdirSync(tree);
-      // Whatever the umask: this is the container's `/`, which every user in it has to pass.
-      chmodSync(tree, 0o755);
-      giveOwner(tree, snapshot, fs);
-      if (snapshot.kind === "active") mkdirSync(join(target, "work"), { mode: 0o711 });
+    fill: async (target, snapshot) => fill(target, snapshot, fs),
+    refill({ id, kind, parents }) {
+      const target = join(dir, String(id));
+      if (kind === "committed" || (existsSync(fs(id)) && (kind === "view" || existsSync(work(id))))) return;
+      mkdirSync(target, { recursive: true, mode: 0o700 });
+      fill(target, { kind, parents }, fs);
     },
-    mounts: (place) => overlayMounts(place, { fs, work: (id) => join(dir, String(id), "work") }),
+    mounts: (place) => overlayMounts(place, { fs, work }),
     ownTree: ({ id, kind }) => (kind === "view" ? undefined : fs(id)),
   };
+}
+
+/** What is there already stays. */
+function fill(target: string, snapshot: NewSnapshot, fs: (id: bigint) => string): void {
+  const tree = join(target, "fs");
+  // Recursive ones do not mind what is there.
+  if (mkdirSync(tree, { recursive: true }) !== undefined) {
+    // Whatever the umask: this is the container's `/`, which every user in it has to pass.
+    chmodSync(tree, 0o755);
+    giveOwner(tree, snapshot, fs);
+  }
+  if (snapshot.kind === "active") mkdirSync(join(target, "work"), { recursive: true, mode: 0o711 });
 }
 
 /** The root directory of a layer shows through as the container's `/`, so it keeps the owner of the one below. */

@@ -23,11 +23,9 @@ import {
   getParent,
   getSnapshot,
   insertSnapshot,
-  listSnapshotSummaries,
   listSnapshots,
   type SnapshotRecord,
   type SnapshotSpace,
-  type SnapshotSummary,
   setSnapshotLabels,
 } from "./records.ts";
 import { checkMountable, checkSnapshotKey, collectForKey, getActive, refuseTarget, snapshotExists } from "./rules.ts";
@@ -76,13 +74,10 @@ export class EngineSnapshotter implements StoreSnapshotter {
     }
   }
 
-  summaries(): readonly SnapshotSummary[] {
-    return this.#store.db.read((tx) => listSnapshotSummaries(tx, this.#space));
-  }
-
   async usage(key: string, { signal }: Cancel): Promise<SnapshotUsage> {
     const record = this.#get(key);
     if (record.kind === "committed") return { size: record.size, inodes: record.inodes };
+    this.#driver.refill?.(record);
     const tree = this.#driver.ownTree(record);
     return tree === undefined ? { size: 0n, inodes: 0n } : await treeUsage(tree, signal);
   }
@@ -90,6 +85,7 @@ export class EngineSnapshotter implements StoreSnapshotter {
   async mounts(key: string): Promise<readonly Mount[]> {
     const record = this.#get(key);
     checkMountable(record);
+    this.#driver.refill?.(record);
     return this.#driver.mounts(record);
   }
 
@@ -105,6 +101,7 @@ export class EngineSnapshotter implements StoreSnapshotter {
   async commit(name: string, key: string, options: SnapshotOptions & { readonly parent?: string }): Promise<void> {
     checkSnapshotKey(name, "name");
     const record = this.#store.db.read((tx) => getActive(tx, this.#space, key));
+    this.#driver.refill?.(record);
     const tree = this.#driver.ownTree(record);
     const usage = tree === undefined ? { size: 0n, inodes: 0n } : await treeUsage(tree, options.signal);
     if (tree !== undefined) syncFilesystem(tree);
@@ -197,8 +194,9 @@ export class EngineSnapshotter implements StoreSnapshotter {
     failpoint("snapshot.made");
     try {
       await this.#driver.fill(temporary, wanted, { signal });
-      // A container's own: after a power cut it must not lack the directories that it is mounted from.
-      syncDirectoryNow(temporary);
+      // A container's own: after a power cut it must not lack what it is mounted from, unless that can be made again.
+      const mustLast = this.#driver.refill === undefined || wanted.owner !== undefined;
+      if (mustLast) syncDirectoryNow(temporary);
       failpoint("snapshot.filled");
       return this.#store.db.write((tx) => {
         const id = insert(tx);
@@ -207,7 +205,7 @@ export class EngineSnapshotter implements StoreSnapshotter {
         if (existsSync(final)) renameSync(final, trashPath(this.#store));
         renameSync(temporary, final);
         failpoint("snapshot.renamed");
-        syncDirectoryNow(dir);
+        if (mustLast) syncDirectoryNow(dir);
         failpoint("snapshot.on-disk");
         return id;
       });
