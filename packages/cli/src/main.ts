@@ -141,7 +141,7 @@ async function report(error: unknown, words: readonly string[], around: Surround
 }
 
 /** A command that computes for longer is worth compiling: the executable starts in no hurry to do so. */
-const LASTING_MS = 150;
+const LASTING_MS = 3000;
 /** How long one that mostly waits goes unwatched, in the end. */
 const MAX_LOOK_MS = 5000;
 

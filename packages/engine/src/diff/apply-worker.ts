@@ -6,6 +6,11 @@ import { applyLayer } from "./apply-layer.ts";
 import { type ApplyJob, errorToPlain, type FromWorker, type ToWorker } from "./apply-message.ts";
 import { GrowingFile } from "./growing-file.ts";
 
+/** How much more often than usual code runs before it is compiled: a small layer is over by the time the compiler is done. */
+const COMPILE_LATE = 30;
+
+Bun.unsafe.setJITPolicy(COMPILE_LATE);
+
 let current: { readonly file: GrowingFile; readonly stop: AbortController } | undefined;
 
 async function apply(job: ApplyJob): Promise<FromWorker> {
