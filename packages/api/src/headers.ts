@@ -9,8 +9,3 @@ export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
  * engine lets the lease lapse when that process ends; other daemons do not know the header and go by its expiry.
  */
 export const LEASE_OWNER_HEADER = "ctr-lease-owner";
-/**
- * Header of ours: fields of what is listed, by comma, where the caller looks at no others. The embedded engine may then
- * leave those out; other daemons do not know the header and send everything.
- */
-export const FIELDS_HEADER = "ctr-fields";

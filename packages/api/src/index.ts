@@ -1,5 +1,5 @@
 export { ContainerdError, classWords, type ErrorCode, type ErrorParts, type ErrorWhere, hasCode } from "./error.ts";
-export { FIELDS_HEADER, LEASE_HEADER, LEASE_OWNER_HEADER, MAX_MESSAGE_BYTES, NAMESPACE_HEADER } from "./headers.ts";
+export { LEASE_HEADER, LEASE_OWNER_HEADER, MAX_MESSAGE_BYTES, NAMESPACE_HEADER } from "./headers.ts";
 export { decodeJsonAny, encodeJsonAny, isJsonAny, LINUX_RESOURCES_TYPE_URL } from "./json-any.ts";
 export { loadAnyCodecs, loadTransferRegistry, services } from "./services.ts";
 export { errorFromStatus, toStatus } from "./status.ts";

@@ -45,8 +45,12 @@ export function formatOpenTable(rows: Rows, options: TabwriterOptions): string {
 
 type Rows = readonly (readonly string[])[];
 
-/** Rows of as many cells each, all of printable ASCII: nearly every list is that, and may have thousands of them. */
+/** Rows for which looking at them all at once is worth compiling an expression. */
+const MANY_ROWS = 50;
+
+/** Rows of as many cells each, all of printable ASCII: nearly every long list is that. */
 function isGrid(rows: Rows): boolean {
+  if (rows.length < MANY_ROWS) return false;
   const count = rows[0]?.length;
   for (const row of rows) if (row.length !== count) return false;
   return !/[^ -~]/.test(rows.flat().join(""));
@@ -112,8 +116,6 @@ function hasCell(lines: Lines, line: number, column: number): boolean {
 }
 
 function cellWidth(cell: string): number {
-  // What is cheap to see of nearly every cell.
-  if (!/[^ -~]/.test(cell)) return cell.length;
   let count = 0;
   for (const _ of cell) count++;
   return count;

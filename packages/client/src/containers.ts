@@ -4,7 +4,6 @@ import type { Client } from "./client.ts";
 import type { Container } from "./container.ts";
 import type { ContainerCheckpointSettings } from "./container-checkpoint.ts";
 import type { RestoredContainer, RestoreSettings } from "./container-restore.ts";
-import { onlyFields } from "./fields.ts";
 import type { CreateContainerOptions } from "./run.ts";
 import type { CallSettings } from "./settings.ts";
 import { containerSummaries } from "./summary-wire.ts";
@@ -32,8 +31,6 @@ export interface ContainerSummary extends Pick<ContainerRecord, "id" | "image"> 
   /** Name of the runtime. */
   readonly runtime: string;
 }
-
-const SUMMARY_FIELDS = ["id", "image", "runtime.name"];
 
 /** What a caller gives to make one. The spec travels as JSON, or as it is in `rawSpec` where there is no `spec`. */
 export type NewContainer = Pick<ContainerRecord, "id" | "runtime" | "spec"> &
@@ -68,7 +65,7 @@ export class Containers {
 
   /** The same list for who only shows it: cheap, however many there are and however large their specs. */
   async summaries(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly ContainerSummary[]> {
-    const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
+    const options = this.#client.callOptions(settings);
     const { containers } = await (await this.#client.service(containerSummaries)).list({ filters }, options);
     return containers.map(({ id, image, runtime }) => ({ id, image, runtime: runtime?.name ?? "" }));
   }

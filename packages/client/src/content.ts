@@ -17,7 +17,6 @@ import {
   type ReadDocument,
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
-import { onlyFields } from "./fields.ts";
 import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
 import { contentSummaries } from "./summary-wire.ts";
@@ -38,8 +37,6 @@ export interface RemoteWriterSettings extends CallSettings {
 
 /** What a list shows of a blob. */
 export type ContentSummary = Pick<ContentInfo, "digest" | "size" | "createdAt" | "labels">;
-
-const SUMMARY_FIELDS = ["digest", "size", "created_at", "labels"];
 
 /** A writer whose calls need no signal. It holds its ref until it is committed or disposed. */
 export interface RemoteBlobWriter extends BlobWriter {
@@ -81,7 +78,7 @@ export class RemoteContentStore implements ContentStore {
     filters: readonly string[] = [],
     settings: CallSettings = {},
   ): AsyncIterable<readonly ContentSummary[]> {
-    const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
+    const options = this.#client.callOptions(settings);
     const service = await this.#client.service(contentSummaries);
     for await (const { info } of service.list({ filters }, options)) {
       yield info.every(isSummary) ? info : info.map(summaryFromWire);
@@ -117,17 +114,11 @@ export class RemoteContentStore implements ContentStore {
 
   /** Many documents at once, each whole, or what reading it failed with. */
   async documents(digests: readonly Digest[], settings: CallSettings = {}): Promise<ReadonlyMap<Digest, ReadDocument>> {
-    const { localDocuments, namespace } = this.#client;
-    const local = await localDocuments?.(namespace, digests);
-    const found = new Map<Digest, ReadDocument>(local);
-    await forEachLimited(
-      found.size === 0 ? digests : digests.filter((digest) => !found.has(digest)),
-      AT_ONCE,
-      async (digest) => {
-        const chunks = this.read(digest, undefined, settings);
-        found.set(digest, await collectBytes(chunks, MAX_DOCUMENT_BYTES).catch((fault: unknown) => ({ fault })));
-      },
-    );
+    const found = new Map<Digest, ReadDocument>();
+    await forEachLimited(digests, AT_ONCE, async (digest) => {
+      const chunks = this.read(digest, undefined, settings);
+      found.set(digest, await collectBytes(chunks, MAX_DOCUMENT_BYTES).catch((fault: unknown) => ({ fault })));
+    });
     return found;
   }
 

@@ -10,7 +10,6 @@ import type {
   PlatformMatcher,
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
-import { onlyFields } from "./fields.ts";
 import type { ArchiveExportSettings, ArchiveImportSettings } from "./image-archive.ts";
 import type { FetchSettings, Pulled, PullOptions } from "./image-pull.ts";
 import type { PushSettings } from "./image-push.ts";
@@ -27,8 +26,6 @@ export interface NewImage {
 
 /** What a list shows of an image. */
 export type ImageSummary = Pick<Image, "name" | "target" | "labels">;
-
-const SUMMARY_FIELDS: readonly (keyof ImageSummary)[] = ["name", "target", "labels"];
 
 export interface ImageUpdate {
   readonly name: string;
@@ -71,7 +68,7 @@ export class Images implements ImageStore {
 
   /** The same list for who only shows it: cheap, however many there are. */
   async summaries(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly ImageSummary[]> {
-    const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
+    const options = this.#client.callOptions(settings);
     const { images } = await (await this.#client.service(imageSummaries)).list({ filters }, options);
     return images.map(({ name, target, labels }) => ({ name, target: targetFromWire(target), labels }));
   }

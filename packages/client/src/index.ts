@@ -4,7 +4,6 @@ export {
   DEFAULT_NAMESPACE,
   DEFAULT_RUNTIME,
   DEFAULT_SNAPSHOTTER,
-  type LocalDocuments,
 } from "./client.ts";
 export type { CniOptions, ContainerNetwork } from "./cni/cni.ts";
 export { checkNetwork, networkExtensions } from "./cni/container-network.ts";
@@ -34,6 +33,7 @@ export type { DaemonInfo, Deprecation, Introspection, Plugin } from "./introspec
 export type { HeldLease, Lease, LeaseDeletion, LeaseResource, LeaseSettings, Leases } from "./leases.ts";
 export type { ActivateSettings, Activation, ActiveMount, MountManager } from "./mounts.ts";
 export type { Namespace, Namespaces } from "./namespaces.ts";
+export type { NearAnswers } from "./near.ts";
 export type { ContainerProcess } from "./process.ts";
 export {
   checkFifoDir,

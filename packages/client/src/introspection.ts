@@ -48,6 +48,11 @@ export class Introspection {
     return { uuid, pid, pidNamespace: pidns, deprecations: deprecations.map(deprecationFromWire) };
   }
 
+  /** The id that the daemon keeps for as long as its store. */
+  async uuid(settings: CallSettings = {}): Promise<string> {
+    return (await this.server(settings)).uuid;
+  }
+
   /** Plugins in order of initialisation; filter fields are `type` and `id`. */
   async plugins(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly Plugin[]> {
     const { plugins } = await (await this.#service).plugins({ filters }, this.#client.callOptions(settings));

@@ -1,7 +1,6 @@
 import { ContainerdError, services, type snapshotsV1 } from "@ctr/api";
 import type { Labels, Mount, SnapshotInfo, SnapshotKind, Snapshotter, SnapshotUsage } from "@ctr/oci";
 import type { Client } from "./client.ts";
-import { onlyFields } from "./fields.ts";
 import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
 import { snapshotSummaries } from "./summary-wire.ts";
@@ -13,8 +12,6 @@ export interface SnapshotSettings extends CallSettings {
 
 /** What a list shows of a snapshot. */
 export type SnapshotSummary = Pick<SnapshotInfo, "kind" | "name" | "parent">;
-
-const SUMMARY_FIELDS: readonly (keyof SnapshotSummary)[] = ["kind", "name", "parent"];
 
 /** One snapshotter of a namespace, over the wire. Engine reference: Snapshots. */
 export class RemoteSnapshotter implements Snapshotter {
@@ -56,7 +53,7 @@ export class RemoteSnapshotter implements Snapshotter {
     filters: readonly string[] = [],
     settings: CallSettings = {},
   ): AsyncIterable<readonly SnapshotSummary[]> {
-    const options = onlyFields(this.#client.callOptions(settings), SUMMARY_FIELDS);
+    const options = this.#client.callOptions(settings);
     const service = await this.#client.service(snapshotSummaries);
     for await (const { info } of service.list({ snapshotter: this.name, filters }, options)) {
       yield info.map(({ kind, name, parent }) => ({ kind: kinds[kind] ?? "unknown", name, parent }));

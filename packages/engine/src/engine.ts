@@ -2,11 +2,13 @@ import { join } from "node:path";
 import type { Digest } from "@ctr/oci";
 import type { Channel, RegisteredService } from "@ctr/rpc";
 import { openLazyChannel } from "./lazy-channel.ts";
+import { Reads } from "./reads.ts";
 import type { ExpectedTask } from "./runtime/task-early.ts";
+import type { TaskManager } from "./runtime/task-manager.ts";
 import type { ServeOptions } from "./serve.ts";
-import { serviceLoaders } from "./service-loaders.ts";
 import type { StoreRepair } from "./store/repair/repair.ts";
 import { defaultRoot, type OpenStoreOptions, openStore, type Store } from "./store/store.ts";
+import { ENGINE_VERSION } from "./version.ts";
 
 export interface OpenEngineOptions extends OpenStoreOptions {
   /** Directory of the store; the default one of the user without it. */
@@ -19,6 +21,9 @@ export interface OpenEngineOptions extends OpenStoreOptions {
  */
 export interface Engine extends AsyncDisposable {
   readonly store: Store;
+  readonly version: typeof ENGINE_VERSION;
+  /** Lists without a call. */
+  readonly reads: Reads;
   /** Calls in this process; services are loaded when they are first called. */
   readonly channel: Channel;
   /** Puts good bytes in the place of a damaged blob; `data_loss` when `chunks` are not the right ones. */
@@ -27,8 +32,6 @@ export interface Engine extends AsyncDisposable {
     chunks: AsyncIterable<Uint8Array>,
     options: { readonly signal: AbortSignal },
   ): Promise<void>;
-  /** Small blobs that the namespace has, many at once: the API has a call for one alone. Any may be left out. */
-  readDocuments(namespace: string, digests: readonly Digest[]): Promise<ReadonlyMap<Digest, Uint8Array>>;
   /** Brings what is recorded of tasks in line with what runs, and from now on takes the events of shims. */
   reconcile(options: { readonly signal: AbortSignal }): Promise<void>;
   /** Says that a task is about to be created: its shim starts meanwhile. No promise either way. */
@@ -44,26 +47,27 @@ export interface Engine extends AsyncDisposable {
 /** Opens the engine of a store, and makes the store if it is not there. See `openStore` for its errors. */
 export function openEngine(options: OpenEngineOptions = {}): Engine {
   const store = openStore(options.root ?? defaultRoot(), options);
-  const resources = new AsyncDisposableStack();
+  let tasks: TaskManager | undefined;
   const loadTasks = once(async () => {
     const [{ TaskManager }, { containerOfTask }] = await Promise.all([
       import("./runtime/task-manager.ts"),
       import("./container-of-task.ts"),
     ]);
-    return resources.use(new TaskManager({ store, containers: containerOfTask }));
+    tasks = new TaskManager({ store, containers: containerOfTask });
+    return tasks;
   });
-  const loaders = serviceLoaders(store, loadTasks);
-  const channel = openLazyChannel(loaders);
+  const loadServices = once(async () => (await import("./service-loaders.ts")).serviceLoaders(store, loadTasks));
+  const channel = openLazyChannel(loadServices);
   let disposed = false;
   const engine: Engine = {
     store,
+    version: ENGINE_VERSION,
+    reads: new Reads(store),
     channel,
     async replaceBlob(digest, chunks, options) {
       const { replaceBlob } = await import("./content/replace.ts");
       await replaceBlob(store, digest, chunks, options);
     },
-    readDocuments: async (namespace, digests) =>
-      (await import("./content/documents.ts")).readDocuments(store, namespace, digests),
     reconcile: async (options) => (await loadTasks()).reconcile(options),
     // What goes wrong shows when the task is created.
     expectTask(task) {
@@ -75,13 +79,13 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
     findShimSocket: async (namespace, id) =>
       (await import("./runtime/find-shim.ts")).findShimSocket(store, namespace, id),
     serve: async (options) => (await import("./serve.ts")).serveEngine(engine, options),
-    services: () => Promise.all(Object.values(loaders).map((load) => load())),
+    services: async () => Promise.all(Object.values(await loadServices()).map((load) => load())),
     async [Symbol.asyncDispose]() {
       if (disposed) return;
       disposed = true;
       try {
         await channel[Symbol.asyncDispose]();
-        await resources[Symbol.asyncDispose]();
+        await tasks?.[Symbol.asyncDispose]();
         // Who changed nothing has made no garbage; what a killed command left waits for one that changes something.
         if (store.db.hasWritten) await collectGarbage(store);
       } finally {
@@ -102,8 +106,8 @@ export async function loadStoreRepair(options: OpenEngineOptions = {}): Promise<
 export function rootOfAddress(address: string): string {
   const path = address === "embedded" ? "" : address.slice("embedded://".length);
   if (path === "") return defaultRoot();
-  // Only what needs it pays for loading node:path.
-  const isPlain = path.startsWith("/") && !/\/(\.|\/|$)/.test(path);
+  // Only what needs it pays for loading node:path, or for compiling an expression.
+  const isPlain = path.startsWith("/") && !path.endsWith("/") && !path.includes("/.") && !path.includes("//");
   return isPlain ? path : join("/", path);
 }
 

@@ -1,15 +1,14 @@
-import { ContainerdError, errorFromStatus, toStatus } from "@ctr/api";
-import { type Channel, openInProcessChannel, type RegisteredService } from "@ctr/rpc";
+import type { Channel, RegisteredService } from "@ctr/rpc";
 
 /** Services by full name, each as what loads it: a short command uses one or two of them. */
 export type ServiceLoaders = Readonly<Record<string, () => Promise<RegisteredService>>>;
 
 /** A channel to services in this process that are loaded when they are first called. */
-export function openLazyChannel(loaders: ServiceLoaders): Channel {
+export function openLazyChannel(loadServices: () => Promise<ServiceLoaders>): Channel {
   const opened = new Map<string, Promise<Channel>>();
   const channelTo = (path: string): Promise<Channel> => {
     const name = path.slice(1, path.lastIndexOf("/"));
-    const known = opened.get(name) ?? open(loaders, name);
+    const known = opened.get(name) ?? open(loadServices, name);
     opened.set(name, known);
     return known;
   };
@@ -29,8 +28,7 @@ export function openLazyChannel(loaders: ServiceLoaders): Channel {
   };
 }
 
-async function open(loaders: ServiceLoaders, name: string): Promise<Channel> {
-  const load = loaders[name];
-  if (load === undefined) throw new ContainerdError({ code: "unimplemented", what: `unknown service ${name}` });
-  return openInProcessChannel({ services: [await load()], toStatus, errorFrom: errorFromStatus });
+async function open(loadServices: () => Promise<ServiceLoaders>, name: string): Promise<Channel> {
+  const [loaders, { openServiceChannel }] = await Promise.all([loadServices(), import("./in-process-channel.ts")]);
+  return openServiceChannel(loaders, name);
 }

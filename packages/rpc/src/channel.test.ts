@@ -9,7 +9,6 @@ import { registerService } from "./route.ts";
 import { serveH2c } from "./server.ts";
 import { describeChannel } from "./testing/channel-contract.ts";
 import { EchoDefinition, echo, quiet, toTestStatus } from "./testing/echo-service.ts";
-import { wholeMessage } from "./whole-message.ts";
 
 describeChannel("a channel over a unix socket", async (impl) => {
   const dir = await mkdtemp(join(tmpdir(), "ctr-rpc-"));
@@ -71,15 +70,4 @@ test("openInProcessChannel() hands over a message's bytes without a copy, and fr
   expect(answer.value).toBe(value);
   expect(frozen).toBe(true);
   expect(Object.isFrozen(answer)).toBe(true);
-});
-
-test("openInProcessChannel() hands over a message that is whole as it is, and freezes it too", async () => {
-  const made = wholeMessage({ typeUrl: "a", value: new Uint8Array(1) });
-  await using channel = openInProcessChannel({
-    services: [registerService(EchoDefinition, { ...echo, one: async () => made })],
-    toStatus: toTestStatus,
-    freezeMessages: true,
-  });
-  expect(await createClient(EchoDefinition, channel).one({}, quiet)).toBe(made);
-  expect(Object.isFrozen(made)).toBe(true);
 });

@@ -6,7 +6,6 @@ import { metadataToFields } from "./metadata.ts";
 import { describeMissing, type RegisteredService, type Route, routeTable } from "./route.ts";
 import type { CallContext, CallOptions, MethodDefinition } from "./service.ts";
 import { type ErrorFromStatus, type Status, StatusError, type StatusFromError } from "./status.ts";
-import { isWhole } from "./whole-message.ts";
 
 export interface InProcessOptions {
   readonly services: readonly RegisteredService[];
@@ -131,7 +130,7 @@ class InProcessChannel implements Channel {
   }
 
   #pass<T>(message: T): T {
-    if (!isWhole(message)) checkMessageSize(payloadBytes(message));
+    checkMessageSize(payloadBytes(message));
     return this.#freeze ? deepFreeze(message) : message;
   }
 }

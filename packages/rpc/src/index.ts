@@ -25,4 +25,3 @@ export {
 } from "./status.ts";
 export { type ConnectTtrpcOptions, connectTtrpc, type TtrpcChannel } from "./ttrpc/client.ts";
 export { type ServeTtrpcOptions, serveTtrpc, type TtrpcServer } from "./ttrpc/server.ts";
-export { wholeMessage } from "./whole-message.ts";

@@ -1,5 +1,4 @@
 import type { CallContext, DeepPartial, MethodDefinition, ServiceDefinition, ServiceImpl } from "./service.ts";
-import { isWhole } from "./whole-message.ts";
 
 /** A service and what serves it, ready for `serveH2c` or `openInProcessChannel`. Made by `registerService`. */
 export interface RegisteredService {
@@ -59,8 +58,7 @@ function missing(name: string): AnyMethod {
 }
 
 function answerOf(method: MethodDefinition<unknown, unknown>, implementation: AnyMethod): Answer {
-  const complete = (response: unknown) =>
-    isWhole(response) ? response : method.responseType.fromPartial((response ?? {}) as DeepPartial<unknown>);
+  const complete = (response: unknown) => method.responseType.fromPartial((response ?? {}) as DeepPartial<unknown>);
   if (!method.requestStream && !method.responseStream) {
     return { kind: "unary", call: async (request, context) => complete(await implementation(request, context)) };
   }

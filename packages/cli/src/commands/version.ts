@@ -15,7 +15,7 @@ export const versionCommand = defineCommand<typeof version>({
     const server = await client.version({ signal }).catch((error: unknown) => {
       throw wrap("failed to get version", error);
     });
-    const { uuid } = await client.introspection.server({ signal });
+    const uuid = await client.introspection.uuid({ signal });
     await stdout.write(`Server:\n  Version:  ${server.version}\n  Revision: ${server.revision}\n  UUID: ${uuid}\n`);
   },
 });

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { ContainerdError } from "@ctr/api";
 import { type Digest, parseDigest } from "@ctr/oci";
 import { checkIdentifier } from "../scope.ts";
 import type { Store } from "../store/store.ts";
@@ -10,25 +11,32 @@ interface Row {
   readonly size: bigint;
 }
 
+/** A document's bytes, or why there are none. */
+type ReadDocument = Uint8Array | { readonly fault: unknown };
+
 /**
- * The small ones among `digests` that the namespace has, each whole. What is large, unknown or damaged is left out:
- * reading it by itself says what is wrong, if anything is.
+ * Small blobs of the namespace, each whole, and of those that it does not have that they are not there. Undefined when one
+ * is large or damaged: reading it by itself says what is wrong, if anything is.
  */
 export function readDocuments(
   store: Store,
   namespace: string,
   digests: readonly Digest[],
-): ReadonlyMap<Digest, Uint8Array> {
+): ReadonlyMap<Digest, ReadDocument> | undefined {
   const layout = contentLayout(store);
   const sql = `SELECT digest, size FROM blobs
-    WHERE namespace = ? AND size BETWEEN 1 AND ${SMALL_BYTES} AND digest IN (SELECT value FROM json_each(?))`;
+    WHERE namespace = ? AND digest IN (SELECT value FROM json_each(?))`;
   const asked = JSON.stringify(digests);
   const rows = store.db.read((tx) => tx.all<Row>(sql, checkIdentifier(namespace, "namespace"), asked));
-  const found = new Map<Digest, Uint8Array>();
+  // In the words that an error has once it has been through a channel.
+  const missing = (digest: Digest) =>
+    new ContainerdError({ code: "not_found", what: `content digest ${digest}: not found` });
+  const found = new Map<Digest, ReadDocument>(digests.map((digest) => [digest, { fault: missing(digest) }]));
   for (const row of rows) {
     const digest = parseDigest(row.digest);
-    const bytes = wholeFile(blobPath(layout, digest));
-    if (bytes?.byteLength === Number(row.size)) found.set(digest, bytes);
+    const bytes = row.size > SMALL_BYTES ? undefined : wholeFile(blobPath(layout, digest));
+    if (bytes?.byteLength !== Number(row.size)) return undefined;
+    found.set(digest, bytes);
   }
   return found;
 }

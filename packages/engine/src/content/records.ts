@@ -4,7 +4,7 @@ import { publish } from "../events/journal.ts";
 import { markDirty } from "../metadata/dirty.ts";
 import { labelsFromColumn, labelsToColumn } from "../metadata/labels.ts";
 import { ensureNamespace } from "../metadata/namespaces.ts";
-import { NANOS_PER_SECOND, timestampOf } from "../store/clock.ts";
+import { timestampOf } from "../store/clock.ts";
 import type { ReadTx, WriteTx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 
@@ -31,25 +31,6 @@ export function findBlob(tx: ReadTx, namespace: string, digest: Digest): Content
 /** All of a namespace, by digest. */
 export function listBlobs(tx: ReadTx, namespace: string): readonly ContentInfo[] {
   return tx.all<BlobRow>("SELECT * FROM blobs WHERE namespace = ? ORDER BY digest", namespace).map(infoOf);
-}
-
-/** What a list shows of a blob. */
-export interface BlobSummary {
-  readonly digest: string;
-  readonly size: bigint;
-  /** As a column holds them. */
-  readonly labels: string;
-  /** Of the time of creation: whole seconds since 1970, rounded down, and the rest. */
-  readonly seconds: bigint;
-  readonly nanos: bigint;
-}
-
-/** The same of all of a namespace, cheaply. */
-export function listBlobSummaries(tx: ReadTx, namespace: string): readonly BlobSummary[] {
-  const sql = `SELECT digest, size, labels, (created_at - nanos) / ${NANOS_PER_SECOND} AS seconds, nanos
-    FROM (SELECT *, (created_at % ${NANOS_PER_SECOND} + ${NANOS_PER_SECOND}) % ${NANOS_PER_SECOND} AS nanos FROM blobs)
-    WHERE namespace = ? ORDER BY digest`;
-  return tx.all<BlobSummary>(sql, namespace);
 }
 
 /** Size of the bytes some namespace knows under `digest`. */

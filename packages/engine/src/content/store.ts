@@ -24,16 +24,7 @@ import { filterContent, filterIngests } from "./filters.ts";
 import { claimIngest, dropIngest, findIngest, getIngest, type Ingest, listIngests } from "./ingests.ts";
 import { blobPath, type ContentLayout, contentLayout, ingestDir } from "./layout.ts";
 import { openBlob } from "./reader.ts";
-import {
-  type BlobSummary,
-  deleteBlob,
-  findBlob,
-  getBlob,
-  listBlobSummaries,
-  listBlobs,
-  setBlobLabels,
-  sharedBlobSize,
-} from "./records.ts";
+import { deleteBlob, findBlob, getBlob, listBlobs, setBlobLabels, sharedBlobSize } from "./records.ts";
 import { SharedWriter } from "./shared-writer.ts";
 import { lockIngest, openWriter, removeIngestDir } from "./writer.ts";
 
@@ -152,10 +143,6 @@ export class EngineContent implements ContentStore {
       signal.throwIfAborted();
       if (matches(info)) yield info;
     }
-  }
-
-  summaries(): readonly BlobSummary[] {
-    return this.#store.db.read((tx) => listBlobSummaries(tx, this.#scope.namespace));
   }
 
   async delete(digest: Digest): Promise<void> {

@@ -46,27 +46,6 @@ export function listContainers(tx: ReadTx, namespace: string, filters: readonly 
   return rows.map(recordOf).filter((container) => passes(fieldsOf(container)));
 }
 
-/** What lists show of a container, as the wire names it. */
-export const CONTAINER_SUMMARY = ["id", "image", "runtime.name"];
-
-/** All, by id, with the other fields left out: a spec may be large, and is not read. */
-export function listContainerSummaries(tx: ReadTx, namespace: string): ContainerRecord[] {
-  const sql = "SELECT id, image, runtime FROM containers WHERE namespace = ? ORDER BY id";
-  return tx.all<Pick<Row, "id" | "image" | "runtime">>(sql, namespace).map(({ id, image, runtime }) => ({
-    id,
-    image,
-    runtime: { name: runtime, options: undefined },
-    spec: undefined,
-    snapshotter: "",
-    snapshotKey: "",
-    sandbox: "",
-    extensions: {},
-    labels: {},
-    createdAt: undefined,
-    updatedAt: undefined,
-  }));
-}
-
 /** `already_exists`, or `invalid_argument` for one that breaks a rule. Image and snapshot need not be there. */
 export function createContainer(store: Store, tx: WriteTx, namespace: string, given: ContainerRecord): ContainerRecord {
   const container = { ...given, id: checkIdentifier(given.id, "container.ID") };

@@ -3,13 +3,13 @@ import { type Descriptor, type Digest, type Image, type Labels, parseDigest } fr
 import { publish } from "../events/journal.ts";
 import { failpoint } from "../failpoint.ts";
 import type { Scope } from "../scope.ts";
-import { timestampOf } from "../store/clock.ts";
 import type { ReadTx, WriteTx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 import { markDirty } from "./dirty.ts";
 import { type MaskPath, readMask, withKey } from "./field-mask.ts";
 import { ABSENT, type FieldReader, mapField, parseFilters, textField } from "./filters.ts";
-import { checkLabels, labelsFromColumn, labelsToColumn } from "./labels.ts";
+import { type ImageRow, imageOf } from "./image-row.ts";
+import { checkLabels, labelsToColumn } from "./labels.ts";
 import { addToLease } from "./leases.ts";
 import { ensureNamespace } from "./namespaces.ts";
 
@@ -32,19 +32,8 @@ export interface ImageChange {
   readonly time?: bigint | undefined;
 }
 
-interface Row {
-  readonly name: string;
-  readonly media_type: string;
-  readonly digest: string;
-  readonly size: bigint;
-  readonly annotations: string;
-  readonly labels: string;
-  readonly created_at: bigint;
-  readonly updated_at: bigint;
-}
-
 export function findImage(tx: ReadTx, namespace: string, name: string): Image | undefined {
-  const row = tx.get<Row>("SELECT * FROM images WHERE namespace = ? AND name = ?", namespace, name);
+  const row = tx.get<ImageRow>("SELECT * FROM images WHERE namespace = ? AND name = ?", namespace, name);
   return row === undefined ? undefined : imageOf(row);
 }
 
@@ -58,18 +47,8 @@ export function getImage(tx: ReadTx, namespace: string, name: string): Image {
 /** Those that pass, by name. */
 export function listImages(tx: ReadTx, namespace: string, filters: readonly string[]): readonly Image[] {
   const passes = parseFilters(filters);
-  const rows = tx.all<Row>("SELECT * FROM images WHERE namespace = ? ORDER BY name", namespace);
+  const rows = tx.all<ImageRow>("SELECT * FROM images WHERE namespace = ? ORDER BY name", namespace);
   return rows.map(imageOf).filter((image) => passes(fieldsOf(image)));
-}
-
-/** What a list shows of an image. */
-export type ImageSummary = Pick<Image, "name" | "target" | "labels">;
-
-/** The same of all without their times, cheaply. */
-export function listImageSummaries(tx: ReadTx, namespace: string): readonly ImageSummary[] {
-  const columns = "name, media_type, digest, size, annotations, labels";
-  const rows = tx.all<Row>(`SELECT ${columns} FROM images WHERE namespace = ? ORDER BY name`, namespace);
-  return rows.map((row) => ({ name: row.name, target: targetOf(row), labels: labelsFromColumn(row.labels) }));
 }
 
 /** `already_exists`, or `invalid_argument` for a bad name, target or label. What it names need not be there. */
@@ -227,21 +206,6 @@ function leaseExpiring(tx: WriteTx, scope: Scope, image: Image): void {
 
 function targetColumns({ mediaType, digest, size, annotations }: Descriptor) {
   return [mediaType, digest, size, JSON.stringify(annotations ?? {})] as const;
-}
-
-function targetOf({ media_type: mediaType, digest, size, annotations }: Row): Descriptor {
-  const target = { mediaType, digest: parseDigest(digest), size };
-  return annotations === "{}" ? target : { ...target, annotations: labelsFromColumn(annotations) };
-}
-
-function imageOf(row: Row): Image {
-  return {
-    name: row.name,
-    target: targetOf(row),
-    labels: labelsFromColumn(row.labels),
-    createdAt: timestampOf(row.created_at),
-    updatedAt: timestampOf(row.updated_at),
-  };
 }
 
 function fieldsOf({ name, target, labels }: Image): FieldReader {

@@ -1,17 +1,14 @@
 import { ContainerdError } from "@ctr/api";
 import type { Labels } from "@ctr/oci";
 
+export { labelsFromColumn } from "./label-column.ts";
+
 /** Bytes of a label's key and value together; more is refused. */
 const MAX_LABEL_BYTES = 4096;
 
 /** Labels as a column holds them. Empty values mean "none" and are dropped; `invalid_argument` for one too long. */
 export function labelsToColumn(labels: Labels): string {
   return JSON.stringify(checkLabels(labels));
-}
-
-/** Labels out of a column; what `labelsToColumn` wrote. */
-export function labelsFromColumn(text: string): Labels {
-  return JSON.parse(text) as Labels;
 }
 
 /** `labels` without the empty ones. `invalid_argument` for a key and value of more than 4096 bytes. */

@@ -1,17 +1,14 @@
 import { type containersV1, protobufEmpty } from "@ctr/api";
-import { type ServiceImpl, wholeMessage } from "@ctr/rpc";
+import type { ServiceImpl } from "@ctr/rpc";
 import {
-  CONTAINER_SUMMARY,
   createContainer,
   deleteContainer,
   getContainer,
-  listContainerSummaries,
   listContainers,
   updateContainer,
 } from "../metadata/containers.ts";
 import { scopeOf } from "../scope.ts";
 import type { Store } from "../store/store.ts";
-import { asksOnly } from "./fields.ts";
 import { required } from "./wire.ts";
 
 /** containerd.services.containers.v1.Containers. */
@@ -24,10 +21,6 @@ export function containersService(store: Store): ServiceImpl<typeof containersV1
 
     async list({ filters }, context) {
       const { namespace } = scopeOf(context);
-      if (filters.length === 0 && asksOnly(context, CONTAINER_SUMMARY)) {
-        const containers = store.db.read((tx) => listContainerSummaries(tx, namespace));
-        return wholeMessage<containersV1.ListContainersResponse>({ containers });
-      }
       return { containers: store.db.read((tx) => listContainers(tx, namespace, filters)) };
     },
 

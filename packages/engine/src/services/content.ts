@@ -1,21 +1,12 @@
 import { ContainerdError, type contentV1, protobufEmpty } from "@ctr/api";
 import { type ContentInfo, type IngestStatus, type Labels, parseDigest } from "@ctr/oci";
-import { type CallContext, type ServiceImpl, wholeMessage } from "@ctr/rpc";
-import type { BlobSummary } from "../content/records.ts";
+import type { CallContext, ServiceImpl } from "@ctr/rpc";
 import type { EngineContent } from "../content/store.ts";
 import { updateLabels } from "../metadata/field-mask.ts";
-import { labelsFromColumn } from "../metadata/labels.ts";
 import { contentWrite } from "./content-write.ts";
-import { asksOnly } from "./fields.ts";
 
 /** Infos per List message, as containerd. */
 const LIST_PAGE = 100;
-
-/** The same where little is sent of each. */
-const SUMMARY_PAGE = 1000;
-
-/** What lists show, as the wire names it. */
-const SUMMARY = ["digest", "size", "created_at", "labels"];
 
 /** containerd.services.content.v1.Content over the blobs of the call's namespace. */
 export function contentService(
@@ -36,17 +27,8 @@ export function contentService(
     },
 
     async *list(req, context) {
-      const content = contentOf(context);
-      if (req.filters.length === 0 && asksOnly(context, SUMMARY)) {
-        const summaries = content.summaries();
-        for (let at = 0; at < summaries.length; at += SUMMARY_PAGE) {
-          const info = summaries.slice(at, at + SUMMARY_PAGE).map(summaryToWire);
-          yield wholeMessage<contentV1.ListContentResponse>({ info });
-        }
-        return;
-      }
       let page: ContentInfo[] = [];
-      for await (const info of content.walk(req.filters, context)) {
+      for await (const info of contentOf(context).walk(req.filters, context)) {
         page.push(info);
         if (page.length < LIST_PAGE) continue;
         yield { info: page.map(infoToWire) };
@@ -101,11 +83,6 @@ function infoToWire(info: ContentInfo) {
     updatedAt: info.updatedAt,
     labels: info.labels,
   };
-}
-
-function summaryToWire({ digest, size, labels, seconds, nanos }: BlobSummary): contentV1.Info {
-  const createdAt = { seconds, nanos: Number(nanos) };
-  return { digest, size, createdAt, updatedAt: undefined, labels: { ...labelsFromColumn(labels) } };
 }
 
 function statusToWire(status: IngestStatus) {

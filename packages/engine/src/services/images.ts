@@ -1,23 +1,11 @@
 import { type imagesV1, protobufEmpty } from "@ctr/api";
 import { parseDigest } from "@ctr/oci";
-import { type ServiceImpl, wholeMessage } from "@ctr/rpc";
-import {
-  createImage,
-  deleteImage,
-  getImage,
-  type ImageSummary,
-  listImageSummaries,
-  listImages,
-  updateImage,
-} from "../metadata/images.ts";
+import type { ServiceImpl } from "@ctr/rpc";
+import { createImage, deleteImage, getImage, listImages, updateImage } from "../metadata/images.ts";
 import { scopeOf } from "../scope.ts";
 import { nanosOf } from "../store/clock.ts";
 import type { Store } from "../store/store.ts";
-import { asksOnly } from "./fields.ts";
 import { descriptorFromWire, imageToWire, required } from "./wire.ts";
-
-/** What lists show, as the wire names it. */
-const SUMMARY = ["name", "target", "labels"];
 
 /** containerd.services.images.v1.Images. */
 export function imagesService(store: Store): ServiceImpl<typeof imagesV1.ImagesDefinition> {
@@ -29,10 +17,6 @@ export function imagesService(store: Store): ServiceImpl<typeof imagesV1.ImagesD
 
     async list({ filters }, context) {
       const { namespace } = scopeOf(context);
-      if (filters.length === 0 && asksOnly(context, SUMMARY)) {
-        const images = store.db.read((tx) => listImageSummaries(tx, namespace)).map(summaryToWire);
-        return wholeMessage<imagesV1.ListImagesResponse>({ images });
-      }
       return { images: store.db.read((tx) => listImages(tx, namespace, filters)).map(imageToWire) };
     },
 
@@ -62,12 +46,6 @@ export function imagesService(store: Store): ServiceImpl<typeof imagesV1.ImagesD
       return protobufEmpty.Empty.fromPartial({});
     },
   };
-}
-
-function summaryToWire({ name, target, labels }: ImageSummary): imagesV1.Image {
-  const { mediaType, digest, size, annotations } = target;
-  const wire = { mediaType, digest, size, annotations: { ...annotations } };
-  return { name, target: wire, labels: { ...labels }, createdAt: undefined, updatedAt: undefined };
 }
 
 function timeOf({ sourceDateEpoch }: imagesV1.CreateImageRequest | imagesV1.UpdateImageRequest): bigint | undefined {

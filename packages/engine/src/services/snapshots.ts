@@ -1,19 +1,11 @@
 import { ContainerdError, protobufEmpty, snapshotsV1 } from "@ctr/api";
 import type { Labels, Mount, SnapshotInfo, SnapshotKind } from "@ctr/oci";
-import { type CallContext, type ServiceImpl, wholeMessage } from "@ctr/rpc";
+import type { CallContext, ServiceImpl } from "@ctr/rpc";
 import { updateLabels } from "../metadata/field-mask.ts";
-import type { SnapshotSummary } from "../snapshots/records.ts";
 import type { StoreSnapshotter } from "../snapshots/store-snapshotter.ts";
-import { asksOnly } from "./fields.ts";
 
 /** Infos per List message, as containerd. */
 const LIST_PAGE = 100;
-
-/** The same where little is sent of each. */
-const SUMMARY_PAGE = 1000;
-
-/** What lists show, as the wire names it. */
-const SUMMARY = ["name", "parent", "kind"];
 
 const kindsOnWire: Readonly<Record<SnapshotKind, snapshotsV1.Kind>> = {
   unknown: snapshotsV1.Kind.UNKNOWN,
@@ -79,17 +71,8 @@ export function snapshotsService(snapshotters: Snapshotters): ServiceImpl<typeof
     },
 
     async *list(req, context) {
-      const snapshotter = await of(context, req.snapshotter);
-      if (snapshotter.summaries && req.filters.length === 0 && asksOnly(context, SUMMARY)) {
-        const summaries = snapshotter.summaries();
-        for (let at = 0; at < summaries.length; at += SUMMARY_PAGE) {
-          const info = summaries.slice(at, at + SUMMARY_PAGE).map(summaryToWire);
-          yield wholeMessage<snapshotsV1.ListSnapshotsResponse>({ info });
-        }
-        return;
-      }
       let page: SnapshotInfo[] = [];
-      for await (const info of snapshotter.walk(req.filters, context)) {
+      for await (const info of (await of(context, req.snapshotter)).walk(req.filters, context)) {
         page.push(info);
         if (page.length < LIST_PAGE) continue;
         yield { info: page.map(infoToWire) };
@@ -111,10 +94,6 @@ export function snapshotsService(snapshotters: Snapshotters): ServiceImpl<typeof
 
 function infoToWire(info: SnapshotInfo) {
   return { ...info, kind: kindsOnWire[info.kind] };
-}
-
-function summaryToWire({ kind, name, parent }: SnapshotSummary): snapshotsV1.Info {
-  return { name, parent, kind: kindsOnWire[kind], createdAt: undefined, updatedAt: undefined, labels: {} };
 }
 
 function mountToWire(mount: Mount) {

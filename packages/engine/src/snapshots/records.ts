@@ -57,17 +57,6 @@ export function listSnapshots(tx: ReadTx, space: SnapshotSpace): readonly Snapsh
   return tx.all<Row>(sql, space.namespace, space.snapshotter).map((row) => recordOf(row, []));
 }
 
-/** What a list shows of a snapshot. */
-export type SnapshotSummary = Pick<SnapshotRecord, "kind" | "name" | "parent">;
-
-/** The same of all, cheaply. */
-export function listSnapshotSummaries(tx: ReadTx, space: SnapshotSpace): readonly SnapshotSummary[] {
-  const sql = `SELECT s.kind, s.key AS name, ifnull(p.key, '') AS parent
-    FROM snapshots s LEFT JOIN snapshots p ON p.id = s.parent
-    WHERE s.namespace = ? AND s.snapshotter = ? ORDER BY s.key`;
-  return tx.all<SnapshotSummary>(sql, space.namespace, space.snapshotter);
-}
-
 /** The committed snapshot to build on. `not_found` when it is missing, `invalid_argument` when it is not committed. */
 export function getParent(tx: ReadTx, space: SnapshotSpace, name: string): SnapshotRecord | undefined {
   if (name === "") return undefined;

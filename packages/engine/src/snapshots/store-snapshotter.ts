@@ -1,5 +1,4 @@
 import type { Cancel, Labels, SnapshotInfo, SnapshotOptions, Snapshotter } from "@ctr/oci";
-import type { SnapshotSummary } from "./records.ts";
 
 /** A snapshotter with what the service asks of one besides; the engine's own are some, those of other daemons too. */
 export interface StoreSnapshotter extends Snapshotter {
@@ -7,8 +6,6 @@ export interface StoreSnapshotter extends Snapshotter {
   update(key: string, change: (labels: Labels) => Labels, options: Cancel): Promise<SnapshotInfo>;
   /** `parent` gives one to a base. */
   commit(name: string, key: string, options: SnapshotOptions & { readonly parent?: string }): Promise<void>;
-  /** What lists show of every snapshot, by key; only of a snapshotter whose rows say all there is to know. */
-  summaries?(): readonly SnapshotSummary[];
   /** Deletes what no snapshot names; `unimplemented` where the snapshotter has no such call. */
   cleanup(options: Cancel): Promise<void>;
 }

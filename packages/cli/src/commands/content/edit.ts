@@ -1,3 +1,4 @@
+import { scrubbedEnvironment } from "@ctr/sys";
 import { defineCommand } from "../../command.ts";
 import { digestArgument } from "../../content-arguments.ts";
 import { ExitError, fail } from "../../errors.ts";
@@ -38,7 +39,6 @@ async function openTemporary(parent = ""): Promise<{ readonly path: string } & A
 }
 
 async function runEditor(command: string): Promise<void> {
-  const { scrubbedEnvironment } = await import("@ctr/sys");
   const env = scrubbedEnvironment();
   const child = Bun.spawn(["sh", "-c", command], { env, stdio: ["inherit", "inherit", "inherit"] });
   const code = await child.exited;

@@ -1,0 +1,46 @@
+import type { Containers } from "./containers.ts";
+import type { RemoteContentStore } from "./content.ts";
+import type { Images } from "./images.ts";
+import type { Introspection } from "./introspection.ts";
+import type { Leases } from "./leases.ts";
+import type { Namespaces } from "./namespaces.ts";
+import type { RemoteSnapshotter } from "./snapshots.ts";
+
+/** Some methods of a facade, answered in this process; `undefined` where the facade itself must. */
+export type NearMethods<T> = {
+  readonly [K in keyof T]?: T[K] extends (...args: infer A) => Promise<infer R>
+    ? (...args: A) => R | undefined | Promise<R | undefined>
+    : T[K] extends (...args: infer A) => AsyncIterable<infer R>
+      ? (...args: A) => Iterable<R> | undefined
+      : never;
+};
+
+/**
+ * Answers without a call, by facade: an engine in this process has read its rows before a service is loaded. What these
+ * leave open, or fail at, goes through the channel as any call does, which then tells the error.
+ */
+export interface NearAnswers {
+  readonly containers?: NearMethods<Containers>;
+  readonly content?: NearMethods<RemoteContentStore>;
+  readonly images?: NearMethods<Images>;
+  readonly introspection?: NearMethods<Introspection>;
+  readonly leases?: NearMethods<Leases>;
+  readonly namespaces?: NearMethods<Namespaces>;
+  /** By snapshotter. */
+  snapshots?(name: string): NearMethods<RemoteSnapshotter>;
+  /** The daemon's version and revision. */
+  readonly version?: { readonly version: string; readonly revision: string };
+}
+
+/** The near answer to a call of a facade's method, if there is one. */
+export async function answerNear(near: object | undefined, name: string, args: readonly unknown[]): Promise<unknown> {
+  if (near === undefined || !Object.hasOwn(near, name)) return undefined;
+  // A NearMethods: all its members are functions.
+  const method = Reflect.get(near, name) as (...words: readonly unknown[]) => unknown;
+  try {
+    return await method(...args);
+  } catch {
+    // The channel's call fails alike, and says so in the words of a daemon.
+    return undefined;
+  }
+}
