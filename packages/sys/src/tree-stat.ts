@@ -73,6 +73,19 @@ export class StatReader {
     return kinds[this.#view.getUint16(28, true) >> 12] ?? "file";
   }
 
+  /** Looks at an open file for `isOwnedBy` and `isOfMode`. */
+  look(fd: number): void {
+    check("statx", this.#read(fd, ""), "");
+  }
+
+  isOwnedBy({ uid, gid }: { readonly uid: number; readonly gid: number }): boolean {
+    return this.#view.getUint32(20, true) === uid && this.#view.getUint32(24, true) === gid;
+  }
+
+  isOfMode(mode: number): boolean {
+    return (this.#view.getUint16(28, true) & 0o7777) === mode;
+  }
+
   #read(fd: number, name: string): number {
     const flags = AT_SYMLINK_NOFOLLOW | (name === "" ? AT_EMPTY_PATH : 0);
     return this.#libc.try("statx", fd, this.#libc.text(name), flags, STATX_BASIC_STATS, this.#buffer.pointer);

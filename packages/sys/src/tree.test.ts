@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -16,6 +17,7 @@ import { join } from "node:path";
 import { ErrnoError } from "./libc.ts";
 import { openTree, type Tree, type TreeMetadata } from "./tree.ts";
 
+const isRoot = process.geteuid?.() === 0;
 let dir: string;
 let root: string;
 let outside: string;
@@ -51,6 +53,32 @@ test("R4: setMetadata() keeps nanoseconds and seconds past 2^32, and changes a l
   const secret = lstatSync(join(outside, "secret"));
   expect(secret.mode & 0o777).toBe(0o600);
   expect(secret.mtimeMs).toBeLessThan(5e12);
+});
+
+test.if(isRoot)("setFileMetadata() gives a file what umask and directory have not given it", () => {
+  const groups = tree.open("d", (parent, name) => tree.makeDirectory(parent, name, 0o755));
+  chownSync(join(root, "d"), 0, 7);
+  chmodSync(join(root, "d"), 0o2755);
+  const before = process.umask(0o077);
+  try {
+    const wanted = [
+      { owner: { uid: 0, gid: 0 }, mode: 0o644 },
+      { owner: { uid: 0, gid: 7 }, mode: 0o600 },
+      { owner: { uid: 5, gid: 6 }, mode: 0o4755 },
+      { owner: { uid: 0, gid: 7 }, mode: 0o6711 },
+    ];
+    const made = wanted.map(({ owner, mode }, at) => {
+      const fd = tree.createFile(groups, `${at}`, mode) ?? -1;
+      tree.setFileMetadata(fd, { ...meta, owner, mode }, refuse);
+      tree.close(fd);
+      const { uid, gid, mode: is, mtimeMs } = lstatSync(join(root, "d", `${at}`));
+      expect(Math.floor(mtimeMs)).toBe(5_000_000_000_123);
+      return { owner: { uid, gid }, mode: is & 0o7777 };
+    });
+    expect(made).toEqual(wanted);
+  } finally {
+    process.umask(before);
+  }
 });
 
 test("R4: createFile() makes no file where a link stands, and writes through none", () => {

@@ -174,7 +174,9 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   #createFile(dir: TreeDirectory, { parent, base }: LayerPath, header: TarHeader): void {
-    const fd = this.#tree.createFile(dir, base) ?? this.#tree.createFile(this.#clear({ parent, base }), base);
+    const { mode } = header;
+    const fd =
+      this.#tree.createFile(dir, base, mode) ?? this.#tree.createFile(this.#clear({ parent, base }), base, mode);
     if (fd === undefined) throw new Error("the name was taken again while it was made free");
     this.#file = { fd, header, position: 0 };
   }
