@@ -22,7 +22,9 @@ async function openSmallDisk() {
   await mkdir(disk);
   await mustRun(["truncate", "-s", "24M", file]);
   // Nothing is kept for root, who would not notice the end otherwise.
-  await mustRun(["mkfs.ext4", "-q", "-m", "0", file]);
+  // In blocks of a page, as larger ones are: SQLite makes room for its index page by page, and in a page of four blocks only
+  // for the last.
+  await mustRun(["mkfs.ext4", "-q", "-m", "0", "-b", "4096", file]);
   await mustRun(["mount", "-o", "loop", file, disk]);
   stack.defer(() => unmountBelow(dir));
   const ctr = (...words: readonly string[]) => run([ourCtr, "--address", `embedded://${root}`, ...words]);

@@ -85,8 +85,7 @@ async function begin(
     await recordTask(context, paths, binary);
     const forget = async (shim: StartedShim | undefined) => {
       await shim?.end();
-      store.db.writeUnsynced((tx) => deleteTask(tx, namespace, id));
-      await removeBundle(paths);
+      await forgetTask(context, paths);
     };
     try {
       const shim = startDirectly(shimCommand(context, paths, binary, signal));
@@ -107,13 +106,29 @@ function release(lock: FileLock): undefined {
   return undefined;
 }
 
-/** The beginning of every task: the bundle, the row that says to look after it, and somebody to tell of events. */
+/**
+ * The beginning of every task: the bundle, the row that says to look after it, and somebody to tell of events. Whoever calls
+ * it has the task's lock, and has seen that there is no bundle.
+ */
 export async function recordTask(context: TaskContext, paths: TaskPaths, binary: string): Promise<void> {
   const { store } = context;
   failpoint("task.lock");
-  makeBundle(paths, binary);
-  failpoint("task.bundle");
-  store.db.writeUnsynced((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
-  await context.events();
-  failpoint("task.row");
+  try {
+    makeBundle(paths, binary);
+    failpoint("task.bundle");
+    store.db.writeUnsynced((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
+    await context.events();
+    failpoint("task.row");
+  } catch (error) {
+    await forgetTask(context, paths).catch(() => {
+      // The error that led here is the one to see; what is left is what a killed process leaves.
+    });
+    throw error;
+  }
+}
+
+/** Bundle first: on a full disk that is the one that goes. */
+async function forgetTask({ store }: TaskContext, paths: TaskPaths): Promise<void> {
+  await removeBundle(paths);
+  store.db.writeUnsynced((tx) => deleteTask(tx, paths.namespace, paths.id));
 }
