@@ -48,6 +48,20 @@ test("R24: a digest in the database that is a path becomes no file name", async 
   await expect(Array.fromAsync(content.walk([], cancel))).rejects.toThrow(/^cannot read digest/);
 });
 
+test("a large blob that is left while it is brought to disk goes on where it was", async () => {
+  using store = openTestStore();
+  const content = contentOf(store);
+  const half = new Uint8Array(65 * 1024 * 1024).fill(7);
+  {
+    await using writer = await content.writer("ref-1", cancel);
+    await writer.write(half, cancel);
+  }
+  await using writer = await content.writer("ref-1", cancel);
+  expect(writer.offset).toBe(BigInt(half.byteLength));
+  await writer.write(half, cancel);
+  expect(await writer.commit({}, cancel)).toBe(digestOf(Buffer.concat([half, half])));
+});
+
 test("commit() names the bytes however they were chunked, and forgets the ingest", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.uint8Array(), { maxLength: 8 }), async (chunks) => {

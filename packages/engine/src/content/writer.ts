@@ -87,6 +87,9 @@ interface OpenIngest {
   readonly offset: bigint;
 }
 
+/** Bytes after which they are brought to disk while more are written, so that a large blob has little to wait for at its end. */
+const FLUSH_BYTES = 64 * 1024 * 1024;
+
 class IngestWriter implements BlobWriter {
   readonly #target: WriterTarget;
   readonly #path: string;
@@ -94,6 +97,10 @@ class IngestWriter implements BlobWriter {
   #fd: number | undefined;
   #hash: Bun.CryptoHasher;
   #offset: bigint;
+  #unflushed = 0;
+  #flushing: Promise<void> | undefined;
+  /** The kernel tells a failure once, so it is kept for the commit. */
+  #flushFault: { readonly error: unknown } | undefined;
 
   constructor(target: WriterTarget, opened: OpenIngest) {
     this.#target = target;
@@ -129,6 +136,21 @@ class IngestWriter implements BlobWriter {
     }
     this.#hash.update(chunk);
     this.#offset += BigInt(chunk.byteLength);
+    this.#unflushed += chunk.byteLength;
+    if (this.#unflushed >= FLUSH_BYTES) this.#flush(fd);
+  }
+
+  /** Not waited for here; one at a time. */
+  #flush(fd: number): void {
+    if (this.#flushing !== undefined) return;
+    this.#unflushed = 0;
+    this.#flushing = syncFd(fd)
+      .catch((error: unknown) => {
+        this.#flushFault ??= { error };
+      })
+      .finally(() => {
+        this.#flushing = undefined;
+      });
   }
 
   async truncate(offset: bigint): Promise<void> {
@@ -146,6 +168,8 @@ class IngestWriter implements BlobWriter {
     this.#checkSize(commit.size);
     const digest = await this.#checkDigest(commit.expected, signal);
     failpoint("content.sync");
+    await this.#flushing;
+    if (this.#flushFault !== undefined) throw this.#flushFault.error;
     await syncFd(this.#open());
     failpoint("content.synced");
     const path = blobPath(layout, digest);
@@ -168,6 +192,8 @@ class IngestWriter implements BlobWriter {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // The number of a closed descriptor may be another file's by the time the thread comes to it.
+    await this.#flushing;
     this.#close();
   }
 
