@@ -1,17 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, request as httpRequest, type Server } from "node:http";
+import { createServer, request as httpRequest } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, createServer as createNetServer, type Server as NetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { collectBytes } from "@ctr/oci";
+import type { HttpTransport } from "./message.ts";
 import { openTransport, type TransportOptions } from "./transport.ts";
 
 const { signal } = new AbortController();
 let dir = "";
 let pem = { cert: "", key: "" };
-const servers: Server[] = [];
+const servers: NetServer[] = [];
 
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "ctr-tls-"));
@@ -24,7 +25,7 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function listen(server: Server): Promise<number> {
+async function listen(server: NetServer): Promise<number> {
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   // A listening TCP server has an address and a port.
@@ -154,4 +155,48 @@ test("a request ends when its signal does", async () => {
   const port = await listen(createServer(() => controller.abort(new Error("enough"))));
   const request = { method: "GET", url: new URL(`http://127.0.0.1:${port}/`), headers: {} };
   await expect(openTransport().send(request, { signal: controller.signal })).rejects.toThrow("enough");
+});
+
+/** Answers `hello` over and over, or only once a connection; counts connections. */
+async function countingServer(perConnection: number): Promise<{ readonly url: string; connections(): number }> {
+  let connections = 0;
+  const server = createNetServer((socket) => {
+    connections += 1;
+    let answered = 0;
+    socket.on("error", () => undefined);
+    socket.on("data", (head) => {
+      const body = head.toString().startsWith("HEAD") ? "" : "hello";
+      if (answered++ === perConnection) socket.destroy();
+      else socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n${body}`);
+    });
+  });
+  const port = await listen(server);
+  return { url: `http://127.0.0.1:${port}/`, connections: () => connections };
+}
+
+async function ask(transport: HttpTransport, method: string, url: string): Promise<string> {
+  await using response = await transport.send({ method, url: new URL(url), headers: {} }, { signal });
+  return method === "HEAD" ? "" : new TextDecoder().decode(await collectBytes(response.body, 1 << 20));
+}
+
+test("requests that may be repeated share a connection, one after the other; others have their own", async () => {
+  const { url, connections } = await countingServer(Number.POSITIVE_INFINITY);
+  const transport = openTransport();
+  for (const method of ["GET", "GET", "HEAD"]) await ask(transport, method, url);
+  expect(connections()).toBe(1);
+  for (const method of ["POST", "PUT"]) expect(await ask(transport, method, url)).toBe("hello");
+  expect(connections()).toBe(3);
+});
+
+test("a kept connection that is gone when it is used again is made anew", async () => {
+  const { url, connections } = await countingServer(1);
+  const transport = openTransport();
+  for (let times = 0; times < 3; times++) expect(await ask(transport, "GET", url)).toBe("hello");
+  expect(connections()).toBe(3);
+});
+
+test("a connection that is new is not made twice", async () => {
+  const { url, connections } = await countingServer(0);
+  await expect(ask(openTransport(), "GET", url)).rejects.toThrow("connection reset by peer");
+  expect(connections()).toBe(1);
 });

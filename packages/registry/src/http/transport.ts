@@ -1,5 +1,5 @@
-import type { ClientRequest, IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
+import type { Agent, ClientRequest, IncomingMessage } from "node:http";
+import { type Dial, openConnections } from "./connections.ts";
 import { requestError } from "./errors.ts";
 import { type HttpRequest, type HttpResponse, type HttpTransport, ResponseHeaders } from "./message.ts";
 import { idleTimeoutMs, SilenceTimer, silentFor, UPLOAD_PATIENCE } from "./patience.ts";
@@ -25,22 +25,36 @@ const MAX_CHUNK_BYTES = 1024 * 1024;
 
 /**
  * HTTP/1.1 by `node:http` over sockets of our own: the one way that has TLS options, proxies and known upload lengths
- * and behaves the same on Bun and Node. One connection a request.
+ * and behaves the same on Bun and Node.
  */
 export function openTransport(options: TransportOptions = {}): HttpTransport {
-  return { send: (request, { signal }) => send(request, options, signal) };
+  let kept: Agent | undefined;
+  return {
+    send(request, { signal }) {
+      // Asking twice does no harm, so it may be over a connection that turns out to be gone.
+      const mayRepeat = request.method === "GET" || request.method === "HEAD";
+      if (mayRepeat) kept ??= openConnections(true);
+      return send(request, { ...options, agent: (mayRepeat ? kept : undefined) ?? openConnections(false) }, signal);
+    },
+  };
 }
 
-async function send(request: HttpRequest, options: TransportOptions, signal: AbortSignal): Promise<HttpResponse> {
+async function send(
+  request: HttpRequest,
+  options: TransportOptions & { readonly agent: Agent },
+  signal: AbortSignal,
+): Promise<HttpResponse> {
   signal.throwIfAborted();
   const env = options.env ?? process.env;
   const proxy = proxyFor(request.url, env);
   const patienceMs = options.idleTimeoutMs ?? idleTimeoutMs(env);
   try {
     const dialTimeoutMs = options.dialTimeoutMs ?? DIAL_TIMEOUT_MS;
-    const { tls = {}, trace } = options;
-    const socket = await openSocket(request.url, { signal, proxy, dialTimeoutMs, patienceMs, tls, trace });
-    const message = await exchange(request, { socket, proxy, signal, patienceMs });
+    const { agent, tls = {}, trace } = options;
+    const dial = () => openSocket(request.url, { signal, proxy, dialTimeoutMs, patienceMs, tls, trace });
+    let message: IncomingMessage | "stale";
+    do message = await exchange(request, { agent, dial, proxy, signal, patienceMs });
+    while (message === "stale");
     return toResponse(request, message, { signal, idleTimeoutMs: patienceMs });
   } catch (error) {
     if (signal.aborted) throw signal.reason;
@@ -49,13 +63,15 @@ async function send(request: HttpRequest, options: TransportOptions, signal: Abo
 }
 
 interface Wire {
-  readonly socket: Socket;
+  readonly agent: Agent;
+  readonly dial: Dial;
   readonly proxy: URL | undefined;
   readonly signal: AbortSignal;
   readonly patienceMs: number;
 }
 
-function exchange(request: HttpRequest, wire: Wire): Promise<IncomingMessage> {
+/** `stale`: a connection that was kept was gone by the time it was used again; nothing has come of the request. */
+function exchange(request: HttpRequest, wire: Wire): Promise<IncomingMessage | "stale"> {
   const { url } = request;
   const throughProxy = wire.proxy !== undefined && url.protocol === "http:";
   const outgoing = process.getBuiltinModule("node:http").request({
@@ -64,24 +80,35 @@ function exchange(request: HttpRequest, wire: Wire): Promise<IncomingMessage> {
     path: throughProxy ? `${url.origin}${url.pathname}${url.search}` : url.pathname + url.search,
     headers: outgoingHeaders(request, throughProxy ? wire.proxy : undefined),
     setHost: false,
-    createConnection: () => wire.socket,
+    agent: wire.agent,
+    // Handed on to the agent, as all options are.
+    ...{ dial: wire.dial, key: `${url.origin} ${wire.proxy?.href ?? ""}` },
   });
   return new Promise((resolve, reject) => {
-    const finish = (error: unknown, message?: IncomingMessage) => {
-      silence.stop();
+    let silence: SilenceTimer | undefined;
+    const finish = (error: unknown, outcome?: IncomingMessage | "stale") => {
+      silence?.stop();
       wire.signal.removeEventListener("abort", abort);
-      if (message !== undefined) return resolve(message);
-      wire.socket.destroy();
+      if (outcome !== undefined) return resolve(outcome);
+      outgoing.destroy();
       reject(error);
     };
     const abort = () => finish(wire.signal.reason);
-    const silence = new SilenceTimer(wire.patienceMs * (request.body === undefined ? 1 : UPLOAD_PATIENCE), finish);
+    const patienceMs = wire.patienceMs * (request.body === undefined ? 1 : UPLOAD_PATIENCE);
+    // Making a connection has a time limit of its own.
+    outgoing.once("socket", () => {
+      silence = new SilenceTimer(patienceMs, finish);
+    });
     outgoing.once("response", (message) => finish(undefined, message));
     // Kept for as long as the request lives: a reset after the answer is told by the body.
-    outgoing.on("error", finish);
+    outgoing.on("error", (error) => finish(error, outgoing.reusedSocket && isReset(error) ? "stale" : undefined));
     wire.signal.addEventListener("abort", abort, { once: true });
-    sendBody(outgoing, request, () => silence.restart()).catch(finish);
+    sendBody(outgoing, request, () => silence?.restart()).catch(finish);
   });
+}
+
+function isReset(error: Error): boolean {
+  return "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE");
 }
 
 function outgoingHeaders(request: HttpRequest, proxy: URL | undefined): Record<string, string | string[]> {
@@ -93,7 +120,6 @@ function outgoingHeaders(request: HttpRequest, proxy: URL | undefined): Record<s
   if (authorization !== undefined) headers["Proxy-Authorization"] = authorization;
   if (request.body !== undefined) headers["Content-Length"] = request.body.length.toString();
   else if (request.method !== "GET" && request.method !== "HEAD") headers["Content-Length"] = "0";
-  headers["Connection"] = "close";
   return headers;
 }
 
@@ -128,7 +154,9 @@ interface BodyOptions {
 function toResponse(request: HttpRequest, message: IncomingMessage, options: BodyOptions): HttpResponse {
   const dispose = async () => {
     message.on("error", () => undefined);
-    message.destroy();
+    // An answer without a body is over, and its connection free, once somebody has read that.
+    if (request.method === "HEAD") message.resume();
+    else message.destroy();
   };
   return {
     status: message.statusCode ?? 0,
