@@ -256,3 +256,16 @@ test("writeUnsynced() is seen by others, and the next write waits for the disk a
   expect(db.writeUnsynced(level)).toBe(1n);
   expect(db.write(level)).toBe(2n);
 });
+
+test("a database that has no log, as a repair leaves it, has one from the first write on", async () => {
+  const path = join(newDir(), "meta.db");
+  new Database(path)[Symbol.dispose]();
+  {
+    using raw = new Sqlite(path);
+    raw.run("PRAGMA journal_mode = DELETE");
+  }
+  using db = new Database(path);
+  await db.writeTogether((tx) => tx.run("INSERT INTO namespaces (name) VALUES ('a')"));
+  expect(namesIn(db)).toEqual(["a"]);
+  expect(db.read((tx) => tx.get("PRAGMA journal_mode"))).toEqual({ journal_mode: "wal" });
+});

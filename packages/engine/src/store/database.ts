@@ -201,8 +201,10 @@ export class Database implements Disposable {
     });
   }
 
-  /** What only a writer needs; all of it belongs to the connection. */
+  /** What only a writer needs. */
   #firstWrite(): OpenedFile {
+    // A repair's new file has none yet; in any other this changes nothing.
+    this.#sqlite.run("PRAGMA journal_mode = WAL");
     // The log that stays is cut to nothing.
     this.#sqlite.run("PRAGMA journal_size_limit = 0");
     this.#sqlite.run("PRAGMA foreign_keys = ON");
