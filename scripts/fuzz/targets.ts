@@ -1,5 +1,5 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { protobufAny } from "@ctr/api";
+import { contentV1, protobufAny } from "@ctr/api";
 import {
   decompress,
   formatPlatform,
@@ -20,6 +20,7 @@ import {
 } from "@ctr/oci";
 import { parseHostsToml } from "@ctr/registry";
 import { parseNetworkConfig } from "../../packages/client/src/cni/network-config.ts";
+import { contentSummaries } from "../../packages/client/src/summary-wire.ts";
 import { parseFilters, textField } from "../../packages/engine/src/metadata/filters/filter.ts";
 import { compilePattern } from "../../packages/engine/src/metadata/filters/pattern.ts";
 import { parseShimAnswer } from "../../packages/engine/src/runtime/shim-address.ts";
@@ -30,6 +31,7 @@ import { H2ConnectionError } from "../../packages/rpc/src/h2-error.ts";
 import { HpackDecoder } from "../../packages/rpc/src/hpack-decoder.ts";
 import type { Target } from "./fuzz.ts";
 
+const blobLists = await contentSummaries();
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (input: Uint8Array) => new TextDecoder().decode(input);
 const seeds = (...texts: readonly string[]) => texts.map(bytes);
@@ -252,5 +254,20 @@ export const targets: readonly Target[] = [
     // Its generated reader throws plain errors, which every service turns into a refusal at the message's boundary.
     run: (input) => protobufAny.Any.decode(input),
     refusals: [Error],
+  },
+  {
+    name: "list of blobs",
+    seeds: [
+      contentV1.ListContentResponse.encode(
+        contentV1.ListContentResponse.fromPartial({
+          info: [
+            { digest: "sha256:ab", size: 2n ** 60n, createdAt: { seconds: -1n, nanos: 5 }, labels: { a: "b" } },
+            { digest: "sha256:cd", size: 7n, updatedAt: { seconds: 1n, nanos: 0 } },
+          ],
+        }),
+      ).finish(),
+    ],
+    run: (input) => blobLists.methods.list.responseType.decode(input),
+    refusals: [RangeError],
   },
 ];
