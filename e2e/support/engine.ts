@@ -1,10 +1,10 @@
-import { Database } from "bun:sqlite";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ourCtr } from "./binaries.ts";
 import { endShims, type PrivateContainerd, startContainerd, unmountBelow } from "./containerd.ts";
 import { mustRun, waitForLine } from "./process.ts";
+import { openStoreDatabase } from "./store-database.ts";
 
 /** Which engine a suite runs on; CTR_E2E_ENGINE names it, containerd unless it does. */
 export type EngineKind = "containerd" | "embedded" | "serve";
@@ -94,7 +94,8 @@ export async function processesOf(root: string): Promise<readonly string[]> {
 
 /** The state directory of a store: its name is in the store's database. */
 export function stateOf(root: string): string {
-  using db = new Database(join(root, "meta.db"), { readonly: true });
+  using opened = openStoreDatabase(root);
+  const { db } = opened;
   const row = db.query("SELECT value FROM meta WHERE key = 'id'").get();
   if (row === null || typeof row !== "object" || !("value" in row)) throw new Error(`${root}: the store has no id`);
   return join("/run/ctr", String(row.value));

@@ -1,8 +1,9 @@
-import { Database } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { stateOf } from "./engine.ts";
+import { openStoreDatabase } from "./store-database.ts";
 
 /** What is to be found in a store, by its database and by its disk; read with none of the engine's own code. */
 export interface StoreReport {
@@ -32,7 +33,8 @@ interface Blob {
 export function checkStore(root: string): StoreReport {
   const empty = { problems: [], garbage: [], rows: {} };
   if (!existsSync(join(root, "meta.db"))) return empty;
-  using db = new Database(join(root, "meta.db"), { readonly: true });
+  using opened = openStoreDatabase(root);
+  const { db } = opened;
   if (db.query("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get() === null) return empty;
   // The statements name the columns that the types have.
   const all = <Row>(sql: string) => db.query(sql).all() as Row[];

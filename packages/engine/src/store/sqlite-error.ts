@@ -21,10 +21,14 @@ const codes: Readonly<Record<number, readonly [code: ErrorCode, fix?: string]>> 
   26: ["data_loss", REPAIR],
 };
 
+/** SQLITE_IOERR_SHMSIZE, an extended code of 10: there is no room for the log's index. */
+const NO_ROOM_FOR_INDEX = 4874;
+const FULL = 13;
+
 /** Everything a use of the database may throw, as the one error class; errors of ours pass. */
 export function sqliteError(error: unknown, what: string, path: string): unknown {
   if (!(error instanceof SQLiteError)) return error;
-  const [code, fix] = codes[error.errno & 0xff] ?? ["internal"];
+  const [code, fix] = codes[error.errno === NO_ROOM_FOR_INDEX ? FULL : error.errno & 0xff] ?? ["internal"];
   const hint = fix === undefined ? {} : { fix };
   return new ContainerdError({ code, what, where: { path }, why: error.message, cause: error, ...hint });
 }
