@@ -207,9 +207,11 @@ export class Client implements AsyncDisposable {
   }
 
   #facade<T extends object>(name: string, load: () => Promise<T>, streams: StreamsOf<T>): T {
-    // `name` is that of the getter that answers a T, and NearAnswers goes by the same names.
-    const near = () => this.#answers?.[name as keyof NearAnswers] as NearMethods<T> | undefined;
-    return this.#once(name, () => lazyFacade(load, streams, {}, near()));
+    return this.#once(name, () => {
+      // `name` is that of the getter that answers a T, and NearAnswers goes by the same names.
+      const near = this.#answers?.[name as keyof NearAnswers] as NearMethods<T> | undefined;
+      return lazyFacade(load, streams, {}, near);
+    });
   }
 
   #once<T>(name: unknown, make: () => T): T {

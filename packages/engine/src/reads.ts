@@ -3,12 +3,9 @@ import { summaryOf, type TargetRow } from "./metadata/image-row.ts";
 import { labelsFromColumn } from "./metadata/label-column.ts";
 import { checkIdentifier } from "./scope.ts";
 import { ownSnapshotters } from "./snapshots/layout.ts";
-import { timestampOf } from "./store/clock.ts";
+import { NANOS_PER_SECOND, timestampOf } from "./store/clock.ts";
 import type { ReadTx } from "./store/database.ts";
 import type { Store } from "./store/store.ts";
-
-/** In nanoseconds. */
-const SECOND = 1_000_000_000;
 
 /**
  * Whole lists straight from the rows, with what a list shows and no more. The services answer the same, and more, but to
@@ -43,8 +40,8 @@ export class Reads {
   blobs(namespace: string): readonly Pick<ContentInfo, "digest" | "size" | "createdAt" | "labels">[] {
     type Row = Pick<ContentInfo, "digest" | "size"> & { readonly seconds: bigint; readonly nanos: bigint } & Labelled;
     // Rounded down, so that a time before 1970 keeps its nanoseconds positive.
-    const sql = `SELECT digest, size, labels, (created_at - nanos) / ${SECOND} AS seconds, nanos
-      FROM (SELECT *, (created_at % ${SECOND} + ${SECOND}) % ${SECOND} AS nanos FROM blobs WHERE namespace = ?) ORDER BY digest`;
+    const sql = `SELECT digest, size, labels, (created_at - nanos) / ${NANOS_PER_SECOND} AS seconds, nanos
+      FROM (SELECT *, (created_at % ${NANOS_PER_SECOND} + ${NANOS_PER_SECOND}) % ${NANOS_PER_SECOND} AS nanos FROM blobs WHERE namespace = ?) ORDER BY digest`;
     return this.#all<Row>(sql, checkIdentifier(namespace, "namespace")).map(
       ({ digest, size, labels, seconds, nanos }) => ({
         digest,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { ContainerdError } from "@ctr/api";
-import { type Digest, parseDigest } from "@ctr/oci";
+import { type Digest, parseDigest, type ReadDocument } from "@ctr/oci";
 import { checkIdentifier } from "../scope.ts";
 import type { Store } from "../store/store.ts";
 import { blobPath, contentLayout } from "./layout.ts";
@@ -10,9 +10,6 @@ interface Row {
   readonly digest: string;
   readonly size: bigint;
 }
-
-/** A document's bytes, or why there are none. */
-type ReadDocument = Uint8Array | { readonly fault: unknown };
 
 /**
  * Small blobs of the namespace, each whole, and of those that it does not have that they are not there. Undefined when one

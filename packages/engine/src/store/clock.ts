@@ -7,7 +7,7 @@ export interface Clock {
   now(): bigint;
 }
 
-const NANOS_PER_SECOND = 1_000_000_000n;
+export const NANOS_PER_SECOND = 1_000_000_000n;
 
 /** The host's clock. The runtime reads it to the microsecond, no finer. */
 export const hostClock: Clock = {

@@ -33,8 +33,9 @@ export function openTransport(options: TransportOptions = {}): HttpTransport {
     send(request, { signal }) {
       // Asking twice does no harm, so it may be over a connection that turns out to be gone.
       const mayRepeat = request.method === "GET" || request.method === "HEAD";
-      if (mayRepeat) kept ??= openConnections(true);
-      return send(request, { ...options, agent: (mayRepeat ? kept : undefined) ?? openConnections(false) }, signal);
+      if (!mayRepeat) return send(request, { ...options, agent: openConnections(false) }, signal);
+      kept ??= openConnections(true);
+      return send(request, { ...options, agent: kept }, signal);
     },
   };
 }
