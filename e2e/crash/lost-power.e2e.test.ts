@@ -45,6 +45,8 @@ interface Scenario {
   prepare?(store: CrashStore): Promise<void>;
   command(): readonly string[];
   clear?(store: CrashStore): Promise<unknown>;
+  /** Somebody else has the database open: only the last to close it brings its log to disk by that. */
+  readonly shared?: true;
   /** The command's own words where the one before had done its work. */
   readonly done?: RegExp;
   /** What the command has reported as done, asked where the power went after its end. */
@@ -84,8 +86,17 @@ const scenarios: readonly Scenario[] = [
   runs("overlayfs"),
   runs("native"),
   {
+    name: "containers create",
+    from: "overlayfs",
+    shared: true,
+    command: () => ["containers", "create", image.imported, "c1"],
+    clear: (store) => store.ctr(["containers", "rm", "c1"]),
+    kept: { ask: () => ["containers", "ls", "-q"], answer: (stdout) => stdout === "c1\n" },
+  },
+  {
     name: "containers rm",
     from: "overlayfs",
+    shared: true,
     prepare: (store) => store.must(["containers", "create", image.imported, "c1"]),
     command: () => ["containers", "rm", "c1"],
     done: /not found/,
@@ -126,6 +137,9 @@ async function record(store: CrashStore, scenario: Scenario): Promise<Recording>
   // Everything before the command began is on disk, and the machine has just been started.
   if (existsSync(join(store.root, "meta.db"))) await forgetStore(store.root);
   const recorder = await DiskRecorder.begin(top);
+  // Only now: this process gives up its locks on a file with each that it closes.
+  using other = scenario.shared && new Database(join(store.root, "meta.db"));
+  other?.query("SELECT * FROM meta").all();
   const argv = [ourCtr, "--address", store.address, ...scenario.command()];
   const history = recorder.history(await recordDiskCalls(argv, top));
   return { history, whole: new Map([...trees, ...(await snapshotTrees(store.root))]) };

@@ -20,7 +20,8 @@ export type EngineChoice =
 export async function connectEngine(globals: Globals, options: Cancel): Promise<Client> {
   const choice = chooseEngine(globals, exists);
   if (choice.kind === "socket") return (await import("./dial.ts")).dial(globals, options);
-  const engine = await loadEngine(choice.address);
+  // What a command did is told by its end.
+  const engine = await loadEngine(choice.address, { settlesLate: true });
   return (await import("./embedded-client.ts")).embeddedClient(engine, globals.namespace);
 }
 
@@ -40,10 +41,10 @@ function exists(path: string): boolean {
   return Bun.file(path).size > 0;
 }
 
-/** The embedded engine itself, for `ctr serve`. */
-export async function loadEngine(address: string) {
+/** The embedded engine itself; `ctr serve` answers calls one by one, and so must not settle late. */
+export async function loadEngine(address: string, options: { readonly settlesLate?: boolean } = {}) {
   const { openEngine, rootOfAddress } = await import("@ctr/engine");
-  return openEngine({ root: rootOfAddress(address) });
+  return openEngine({ ...options, root: rootOfAddress(address) });
 }
 
 /** The engine in this process. */

@@ -88,6 +88,7 @@ export function openEngine(options: OpenEngineOptions = {}): Engine {
         await tasks?.[Symbol.asyncDispose]();
         // Who changed nothing has made no garbage; what a killed command left waits for one that changes something.
         if (store.db.hasWritten) await collectGarbage(store);
+        await store.db.settle();
       } finally {
         store[Symbol.dispose]();
       }

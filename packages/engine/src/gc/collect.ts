@@ -84,7 +84,8 @@ async function run(store: Store, options: CollectOptions): Promise<Collected> {
     for (const backend of backends) backend.sweep();
   }
   failpoint("gc.swept");
-  if (dirt !== undefined) store.db.write((tx) => clearDirt(tx, dirt));
+  // A power cut brings it back, and with it another collection.
+  if (dirt !== undefined) store.db.writeUnsynced((tx) => clearDirt(tx, dirt));
   failpoint("gc.clean");
   // Slow, and nobody's to wait for but ours: the files have left their places already.
   await Promise.all([emptyTrash(store), sweepStrays(store, options)]);

@@ -32,19 +32,19 @@ export function containersService(store: Store): ServiceImpl<typeof containersV1
     async create(req, context) {
       const { namespace } = scopeOf(context);
       const wanted = required(req.container, "container");
-      return { container: store.db.write((tx) => createContainer(store, tx, namespace, wanted)) };
+      return { container: store.db.writeSettled((tx) => createContainer(store, tx, namespace, wanted)) };
     },
 
     async update(req, context) {
       const { namespace } = scopeOf(context);
       const wanted = required(req.container, "container");
       const paths = req.updateMask ?? [];
-      return { container: store.db.write((tx) => updateContainer(store, tx, namespace, wanted, paths)) };
+      return { container: store.db.writeSettled((tx) => updateContainer(store, tx, namespace, wanted, paths)) };
     },
 
     async delete({ id }, context) {
       const { namespace } = scopeOf(context);
-      store.db.write((tx) => deleteContainer(store, tx, namespace, id));
+      store.db.writeSettled((tx) => deleteContainer(store, tx, namespace, id));
       return protobufEmpty.Empty.fromPartial({});
     },
   };

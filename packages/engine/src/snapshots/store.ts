@@ -198,7 +198,7 @@ export class EngineSnapshotter implements StoreSnapshotter {
       const mustLast = this.#driver.refill === undefined || wanted.owner !== undefined;
       if (mustLast) syncDirectoryNow(temporary);
       failpoint("snapshot.filled");
-      return this.#store.db.write((tx) => {
+      return this.#store.db.writeSettled((tx) => {
         const id = insert(tx);
         const final = join(dir, String(id));
         // A process that died between its rename and its commit left a directory, and the id is given out again.

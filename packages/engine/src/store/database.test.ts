@@ -257,6 +257,26 @@ test("writeUnsynced() is seen by others, and the next write waits for the disk a
   expect(db.write(level)).toBe(2n);
 });
 
+test("writeSettled() waits for the disk, and where the database settles late leaves that to settle()", async () => {
+  const path = join(newDir(), "meta.db");
+  using eager = new Database(path);
+  using late = new Database(path, { settlesLate: true });
+  const level = (tx: ReadTx) => tx.get<{ readonly synchronous: bigint }>("PRAGMA synchronous")?.synchronous;
+  expect(eager.writeSettled(level)).toBe(2n);
+  expect(late.writeSettled(level)).toBe(1n);
+  await late.settle();
+  await eager.settle();
+});
+
+test("settle() tells that the disk refused what was written", async () => {
+  const path = join(newDir(), "meta.db");
+  using db = new Database(path, { settlesLate: true });
+  insert(db, "a");
+  db.writeSettled((tx) => tx.run("INSERT INTO namespaces (name) VALUES ('b')"));
+  rmSync(`${path}-wal`);
+  await expect(db.settle()).rejects.toMatchObject({ what: "cannot write database" });
+});
+
 test("a database that has no log, as a repair leaves it, has one from the first write on", async () => {
   const path = join(newDir(), "meta.db");
   new Database(path)[Symbol.dispose]();

@@ -29,6 +29,14 @@ export interface WriteTx extends ReadTx {
   afterCommit(effect: () => void): void;
 }
 
+export interface DatabaseOptions {
+  /**
+   * Rows may come to disk when the database settles, instead of when they are written: for a process whose word is its
+   * end. What it wrote is under way to the disk meanwhile.
+   */
+  readonly settlesLate?: boolean;
+}
+
 /** How long a writer waits for another process's transaction; those last milliseconds, unless somebody is stopped in one. */
 const BUSY_TIMEOUT_MS = 10_000;
 
@@ -48,11 +56,14 @@ export class Database implements Disposable {
   /** The name of the log is on disk. */
   #logNamed = false;
   #synchronous: Synchronous | undefined;
+  readonly #settlesLate: boolean;
+  #owed: Promise<unknown> | undefined;
   readonly #together: { run(tx: WriteTx): () => void; reject(error: unknown): void }[] = [];
 
   /** Makes the file if need be. `failed_precondition` when another version of the program wrote it. */
-  constructor(path: string) {
+  constructor(path: string, { settlesLate = false }: DatabaseOptions = {}) {
     this.path = path;
+    this.#settlesLate = settlesLate;
     refuseForeignLog(path);
     try {
       this.#sqlite = new Sqlite(path, { create: true, strict: true, safeIntegers: true });
@@ -100,6 +111,25 @@ export class Database implements Disposable {
    */
   writeUnsynced<T>(work: (tx: WriteTx) => T): T {
     return this.#write("NORMAL", work);
+  }
+
+  /**
+   * The same as `write`, but where the database settles late it is on disk once `settle` has come back. For rows of which
+   * no file is deleted: a file goes after a `write`.
+   */
+  writeSettled<T>(work: (tx: WriteTx) => T): T {
+    if (!this.#settlesLate) return this.write(work);
+    const result = this.writeUnsynced(work);
+    const synced = new Promise((resolve) => setImmediate(resolve)).then(() => this.#syncLog());
+    this.#owed = Promise.all([this.#owed, synced]);
+    // Told by `settle`.
+    this.#owed.catch(() => undefined);
+    return result;
+  }
+
+  /** Waits until all that `writeSettled` wrote is on disk. */
+  async settle(): Promise<void> {
+    await this.#owed;
   }
 
   /** What the connection's next transactions are; told to it only when that changes. */

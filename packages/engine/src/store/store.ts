@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { ContainerdError } from "@ctr/api";
 import { failpoint } from "../failpoint.ts";
 import { type Clock, hostClock } from "./clock.ts";
-import { Database } from "./database.ts";
+import { Database, type DatabaseOptions } from "./database.ts";
 import { type Locks, openLocks } from "./locks.ts";
 import { makeSkeleton } from "./skeleton.ts";
 
@@ -21,7 +21,7 @@ export interface Store extends Disposable {
   readonly clock: Clock;
 }
 
-export interface OpenStoreOptions {
+export interface OpenStoreOptions extends DatabaseOptions {
   /** Directory the state directories of all stores are in; `/run/ctr` or the user's own. */
   readonly stateParent?: string;
   readonly clock?: Clock;
@@ -41,7 +41,7 @@ export function openStore(root: string, options: OpenStoreOptions = {}): Store {
   const path = `${root}/meta.db`;
   const isThere = Bun.file(path).size > 0;
   if (!isThere) claimRoot(root);
-  const db = new Database(path);
+  const db = new Database(path, options);
   try {
     const { id, owner } = readFacts(db);
     const known = id !== undefined && owner === `${process.geteuid?.()}`;
