@@ -1,5 +1,5 @@
 import { hasCode } from "@ctr/api";
-import { type Descriptor, defaultPlatforms, type Image, type Labels } from "@ctr/oci";
+import { type Descriptor, defaultPlatforms, type Image, type Labels, type PlatformMatcher } from "@ctr/oci";
 import {
   type FetchImageOptions,
   fetchImage,
@@ -9,9 +9,10 @@ import {
   type Resolver,
 } from "@ctr/registry";
 import type { Client } from "./client.ts";
-import { type UnpackSettings, unpackTo } from "./image-unpack.ts";
+import { type UnpackSettings, unpackOptions, unpackTarget, unpackTo } from "./image-unpack.ts";
 import type { HeldLease } from "./leases.ts";
 import { type CallSettings, signalOf } from "./settings.ts";
+import { type FetchEvents, UnpackAhead } from "./unpack-ahead.ts";
 
 export interface PullOptions
   extends UnpackSettings,
@@ -22,6 +23,10 @@ export interface PullOptions
   readonly labels?: Labels | undefined;
   /** False leaves the layers packed. */
   readonly unpack?: boolean | undefined;
+  /** What is unpacked of what `matcher` has fetched, where that is not the same. */
+  readonly unpackMatcher?: PlatformMatcher | undefined;
+  /** Called once the image is recorded, and awaited before it is told that it is unpacked. */
+  readonly onFetched?: ((image: Image) => Promise<void>) | undefined;
 }
 
 export interface FetchSettings extends CallSettings {
@@ -36,19 +41,25 @@ export interface Pulled {
 }
 
 /**
- * The client-side pull, for any containerd: lease, fetch, record, unpack. The record is made before unpacking, as the
- * Go client does, so that a failure to unpack keeps what was downloaded. A fetch that was interrupted, by the user or by
+ * The client-side pull, for any containerd: lease, fetch, record, unpack. Layers are unpacked while later ones are
+ * fetched. The record is made as soon as all is fetched, so that a failure to unpack keeps what was downloaded. A fetch that was interrupted, by the user or by
  * the network, leaves its lease for a day: the next pull fetches only what is missing.
  */
 export async function pullImage(client: Client, reference: string, options: PullOptions): Promise<Pulled> {
   const signal = signalOf(options);
   await using lease = await client.leases.hold({ signal });
   const { images } = lease.client;
-  const resolved = await fetchInto(lease, reference, options);
-  const { labels = {} } = options;
+  const { labels = {}, unpackMatcher: matcher = options.matcher, onFetched } = options;
+  const unpacking = { ...options, matcher };
+  await using ahead =
+    options.unpack === false
+      ? undefined
+      : new UnpackAhead(unpackTarget(lease.client, unpacking), unpackOptions(unpacking));
+  const resolved = await fetchInto(lease, reference, options, ahead?.events);
   const image = await images.put({ name: resolved.name, target: resolved.descriptor, labels }, { signal });
-  if (options.unpack === false) return { image, chainID: undefined };
-  const { chainID } = await unpackTo(lease.client, image.target, options);
+  await onFetched?.(image);
+  if (ahead === undefined) return { image, chainID: undefined };
+  const { chainID } = (await ahead.finish()) ?? (await unpackTo(lease.client, image.target, unpacking));
   return { image, chainID };
 }
 
@@ -62,15 +73,23 @@ export async function fetchOnly(client: Client, reference: string, options: Fetc
   return descriptor;
 }
 
-async function fetchInto(lease: HeldLease, reference: string, options: PullOptions): Promise<Resolved> {
+async function fetchInto(
+  lease: HeldLease,
+  reference: string,
+  options: PullOptions,
+  ahead: FetchEvents | undefined,
+): Promise<Resolved> {
   const resolver = options.resolver ?? openResolver();
   let hasBytes = false;
   const onProgress: OnTransfer = (event) => {
     hasBytes ||= event.kind === "transferring" && event.offset > 0n;
+    ahead?.onProgress(event);
     options.onProgress?.(event);
   };
   try {
-    const fetching = fetchOptions({ ...options, onProgress }, signalOf(options));
+    // The first layers have to be whole soon.
+    const early = ahead === undefined ? {} : { onDocument: ahead.onDocument, inOrder: true };
+    const fetching = { ...fetchOptions({ ...options, onProgress }, signalOf(options)), ...early };
     return await fetchImage({ resolver, reference, content: lease.client.content }, fetching);
   } catch (error) {
     if (hasBytes && (signalOf(options).aborted || hasCode(error, "unavailable", "deadline_exceeded"))) lease.keep();

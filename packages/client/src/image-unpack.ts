@@ -1,4 +1,13 @@
-import { type ChainID, type Descriptor, defaultPlatforms, type Labels, type UnpackEvent, unpackImage } from "@ctr/oci";
+import {
+  type ChainID,
+  type Descriptor,
+  defaultPlatforms,
+  type Labels,
+  type UnpackEvent,
+  type UnpackOptions,
+  type UnpackTarget,
+  unpackImage,
+} from "@ctr/oci";
 import type { Client } from "./client.ts";
 import type { SnapshotterSettings } from "./images.ts";
 import { signalOf } from "./settings.ts";
@@ -21,14 +30,22 @@ export interface UnpackedImage {
 /** Unpacks under a lease: a snapshot that no image refers to yet is anybody's to collect. */
 export async function unpackTo(client: Client, target: Descriptor, settings: UnpackSettings): Promise<UnpackedImage> {
   await using lease = await client.leases.hold({ signal: settings.signal });
-  const { content, differ } = lease.client;
+  return await unpackImage(unpackTarget(lease.client, settings), target, unpackOptions(settings));
+}
+
+/** Where a client unpacks to. */
+export function unpackTarget(client: Client, { snapshotter }: SnapshotterSettings): UnpackTarget {
+  return { content: client.content, differ: client.differ, snapshotter: client.snapshots(snapshotter) };
+}
+
+/** How; without a matcher, what runs on this machine. */
+export function unpackOptions(settings: UnpackSettings): UnpackOptions {
   const { matcher = defaultPlatforms(), snapshotLabels, syncFs, onLayer } = settings;
-  const snapshotter = lease.client.snapshots(settings.snapshotter);
-  return await unpackImage({ content, differ, snapshotter }, target, {
+  return {
     signal: signalOf(settings),
     matcher,
     ...(snapshotLabels === undefined ? {} : { snapshotLabels }),
     ...(syncFs === undefined ? {} : { syncFs }),
     ...(onLayer === undefined ? {} : { onLayer }),
-  });
+  };
 }

@@ -25,6 +25,7 @@ import {
 import { distributionSource, mergeSource } from "./distribution-source.ts";
 import type { OnTransfer } from "./progress.ts";
 import type { Fetcher, Resolved, Resolver } from "./resolver.ts";
+import { Turns } from "./turns.ts";
 
 export interface FetchImageOptions {
   readonly signal: AbortSignal;
@@ -39,6 +40,11 @@ export interface FetchImageOptions {
   /** GC label of a child; default containerd's. */
   readonly childLabel?: ChildLabel;
   readonly onProgress?: OnTransfer;
+  /**
+   * Where bytes come faster than the store takes them, those of earlier blobs go first, so that they are whole early.
+   * Without it all blobs grow alike.
+   */
+  readonly inOrder?: boolean;
   /**
    * Told of each manifest and index that is stored, with those of its children that are wanted; of a manifest once its
    * config is stored as well. What it returns is awaited before the rest is fetched; what it throws ends the fetch.
@@ -66,7 +72,11 @@ interface Job {
   readonly parents: Map<string, string>;
   /** Fetches under way or over, by ref: a layer named twice is fetched once. */
   readonly fetches: Map<string, Promise<void>>;
+  readonly turns: Turns;
 }
+
+/** Writes to the store at once, in order: while it takes one in, the next is on its way. */
+const WRITES_IN_ORDER = 2;
 
 /**
  * Fetches what a reference names into a content store, siblings at the same time: each blob under containerd's ref,
@@ -102,6 +112,7 @@ export async function fetchGraph(
     startedMs: Date.now(),
     parents: new Map(),
     fetches: new Map(),
+    turns: new Turns(options.inOrder ? WRITES_IN_ORDER : Number.POSITIVE_INFINITY),
   };
   const visit = async (one: Descriptor) => {
     try {
@@ -145,7 +156,7 @@ async function tellDocument(job: Job, document: Descriptor, children: readonly D
 }
 
 function fetchOnce(job: Job, descriptor: Descriptor, ref: string): Promise<void> {
-  const fetching = job.fetches.get(ref) ?? fetchOne(job, descriptor, ref);
+  const fetching = job.fetches.get(ref) ?? fetchOne(job, descriptor, ref, job.fetches.size);
   job.fetches.set(ref, fetching);
   return fetching;
 }
@@ -170,11 +181,11 @@ function chooseChildren(job: Job, parent: Descriptor, children: readonly Descrip
 }
 
 /** One blob, from wherever its bytes end in the store. */
-async function fetchOne(job: Job, descriptor: Descriptor, ref: string): Promise<void> {
+async function fetchOne(job: Job, descriptor: Descriptor, ref: string, rank: number): Promise<void> {
   checkSize(descriptor);
   for (let attempt = 1; ; attempt++) {
     try {
-      const fetched = await fetchInto(job, descriptor, ref);
+      const fetched = await fetchInto(job, { descriptor, ref, rank });
       const old = !fetched && (await addSource(job, descriptor));
       job.report({ kind: old ? "exists" : "done", ref, descriptor });
       return;
@@ -200,16 +211,24 @@ class WrongBytes extends Error {
   }
 }
 
+interface Blob {
+  readonly descriptor: Descriptor;
+  readonly ref: string;
+  /** Its place among the blobs of the fetch. */
+  readonly rank: number;
+}
+
 /** False when the store has the blob. */
-async function fetchInto(job: Job, descriptor: Descriptor, ref: string): Promise<boolean> {
+async function fetchInto(job: Job, blob: Blob): Promise<boolean> {
   const { signal } = job;
+  const { descriptor, ref } = blob;
   try {
     await using writer = await openWriter(job.content, ref, {
       signal,
       expected: descriptor.digest,
       size: descriptor.size,
     });
-    await copy(job, { descriptor, ref, writer });
+    await copy(job, blob, writer);
     return true;
   } catch (error) {
     if (hasCode(error, "already_exists")) return false;
@@ -217,18 +236,17 @@ async function fetchInto(job: Job, descriptor: Descriptor, ref: string): Promise
   }
 }
 
-async function copy(
-  job: Job,
-  blob: { readonly descriptor: Descriptor; readonly ref: string; readonly writer: BlobWriter },
-): Promise<void> {
-  const { descriptor, ref, writer } = blob;
+async function copy(job: Job, { descriptor, ref, rank }: Blob, writer: BlobWriter): Promise<void> {
   const { signal } = job;
   if (writer.offset > descriptor.size) await writer.truncate(0n, { signal });
   const from = writer.offset;
   let offset = from;
   job.report({ kind: "transferring", ref, descriptor, offset });
   for await (const chunk of job.fetcher.fetch(descriptor, { signal, offset })) {
-    await writer.write(chunk, { signal });
+    {
+      using _turn = await job.turns.take(rank);
+      await writer.write(chunk, { signal });
+    }
     offset += BigInt(chunk.byteLength);
     job.report({ kind: "transferring", ref, descriptor, offset });
   }

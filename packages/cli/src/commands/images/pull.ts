@@ -1,4 +1,4 @@
-import type { Client } from "@ctr/client";
+import type { Client, Pulled, PullOptions } from "@ctr/client";
 import { formatPlatform, type Image, onlyPlatform, type Platform, readPlatforms } from "@ctr/oci";
 import type { Resolver } from "@ctr/registry";
 import { type CommandContext, defineCommand } from "../../command.ts";
@@ -28,7 +28,10 @@ export const pullCommand = defineCommand<typeof pull>({
     }
     const resolver = await resolverOf(flags, context);
     using interrupt = abortOnInterrupt(context.signal);
-    const image = await fetchImage(client, { context, resolver, reference, signal: interrupt.signal });
+    const fetching = { context, resolver, reference, signal: interrupt.signal };
+    const [platform, ...others] = choosePlatforms(flags).platforms ?? [];
+    if (platform !== undefined && others.length === 0) return await pullOne(client, platform, fetching);
+    const { image } = await fetchImage(client, fetching, { unpack: false });
     await unpackAll(client, image, context, interrupt.signal);
   },
 });
@@ -40,7 +43,26 @@ interface Fetching {
   readonly signal: AbortSignal;
 }
 
-async function fetchImage(client: Client, { context, resolver, reference, signal }: Fetching): Promise<Image> {
+/** Whose layers are unpacked while others are fetched; that is told only once all is fetched. */
+async function pullOne(client: Client, platform: Platform, fetching: Fetching): Promise<void> {
+  const { context, signal } = fetching;
+  const { flags, stdout } = context;
+  let started = 0n;
+  const { chainID } = await fetchImage(client, fetching, {
+    snapshotter: await defaultSnapshotter(client, flags.snapshotter, signal),
+    unpackMatcher: onlyPlatform(platform),
+    syncFs: flags.syncFs,
+    async onFetched({ target }) {
+      started = process.hrtime.bigint();
+      await stdout.write(`unpacking ${formatPlatform(platform)} ${target.digest}...\n`);
+    },
+  });
+  if (flags.printChainid) await stdout.write(`image chain ID: ${chainID}\n`);
+  await stdout.write(`done: ${formatGoDuration(process.hrtime.bigint() - started)}\t\n`);
+}
+
+async function fetchImage(client: Client, fetching: Fetching, unpacking: Partial<PullOptions>): Promise<Pulled> {
+  const { context, resolver, reference, signal } = fetching;
   const { flags, globals, stdout } = context;
   const { matcher } = choosePlatforms(flags);
   const options = {
@@ -50,13 +72,18 @@ async function fetchImage(client: Client, { context, resolver, reference, signal
     labels: parseLabels(flags.label),
     allMetadata: flags.allMetadata && !flags.skipMetadata,
     maxConcurrentDownloads: flags.maxConcurrentDownloads,
-    unpack: false,
+    ...unpacking,
   };
-  if (globals.debug) return (await client.images.pull(reference, options)).image;
+  if (globals.debug) return await client.images.pull(reference, options);
   await using progress = openLocalProgress({ stdout, reference, verb: "downloading" });
-  const { image } = await client.images.pull(reference, { ...options, onProgress: progress.on });
-  await progress.finish();
-  return image;
+  return await client.images.pull(reference, {
+    ...options,
+    onProgress: progress.on,
+    async onFetched(image) {
+      await progress.finish();
+      await unpacking.onFetched?.(image);
+    },
+  });
 }
 
 /** One platform after the other; the time told is that of unpacking alone. */
