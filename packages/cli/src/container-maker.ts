@@ -124,19 +124,22 @@ async function makeFromImage(client: Client, request: ContainerRequest, signal: 
   if (run !== undefined && flags.sandbox === "") {
     client.expectTask({ id, runtime: flags.runtime, isPassing: run.rm });
   }
-  const { config } = await findConfig(readOnce(client.content, signal), image.target, { signal, matcher });
-  // Without layers there is no chain, which unpacking says.
-  const chainID = config.diffIDs.length === 0 ? "" : chainIDOf(config.diffIDs);
-  if (chainID === "" || !(await isUnpacked(client.snapshots(snapshotter), chainID, { signal }))) {
-    await client.images.unpack(image.target, { signal, snapshotter, matcher, syncFs: run?.syncFs });
-  }
-  const lease = await client.leases.hold({ signal });
-  const release = async () => lease[Symbol.asyncDispose]();
+  // Asked for while the image is looked at.
+  const holding = client.leases.hold({ signal });
+  const release = async () => (await holding)[Symbol.asyncDispose]();
   try {
-    const made = await makeUnder(lease.client, request, { image, config: config.config, chainID, snapshotter }, signal);
+    const { config } = await findConfig(readOnce(client.content, signal), image.target, { signal, matcher });
+    // Without layers there is no chain, which unpacking says.
+    const chainID = config.diffIDs.length === 0 ? "" : chainIDOf(config.diffIDs);
+    if (chainID === "" || !(await isUnpacked(client.snapshots(snapshotter), chainID, { signal }))) {
+      await client.images.unpack(image.target, { signal, snapshotter, matcher, syncFs: run?.syncFs });
+    }
+    const parts = { image, config: config.config, chainID, snapshotter };
+    const made = await makeUnder((await holding).client, request, parts, signal);
     return { ...made, release };
   } catch (error) {
-    await release();
+    // That it could not be had is told if it was what failed first.
+    await release().catch(() => undefined);
     throw error;
   }
 }
