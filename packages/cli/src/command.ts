@@ -156,6 +156,15 @@ export function wordsOf(item: Entry | Heading): Words {
   return item.kind === "group" ? item : item.declaration;
 }
 
+/** The entry that answers to `word`. A loop: the first `find` of a program takes it 0.03 ms, and this runs in every one. */
+export function findEntry<T extends Entry | Heading>(items: readonly T[], word: string): T | undefined {
+  for (const item of items) {
+    const { name, aliases } = wordsOf(item);
+    if (name === word || aliases.includes(word)) return item;
+  }
+  return undefined;
+}
+
 /** All words an entry answers to, the first being its name. */
 export function entryWords(item: Entry | Heading): readonly string[] {
   const { name, aliases } = wordsOf(item);
