@@ -1,5 +1,3 @@
-import { appendFileSync } from "node:fs";
-
 /** Set by the build: true in the test build alone, so that everything behind it is cut out of every other. */
 declare const CTR_FAILPOINTS: boolean | undefined;
 
@@ -31,7 +29,7 @@ export function clockShift(): bigint {
 
 function hit(name: string): void {
   const trace = process.env["CTR_FAILPOINT_TRACE"];
-  if (trace !== undefined) appendFileSync(trace, `${name}\n`);
+  if (trace !== undefined) process.getBuiltinModule("node:fs").appendFileSync(trace, `${name}\n`);
   const [wanted, action = "", nth = "1"] = (process.env["CTR_FAILPOINT"] ?? "").split(":");
   if (wanted !== name) return;
   passed ??= new Map();

@@ -1,5 +1,5 @@
 import type { ContentInfo, Digest, Image, Labels, SnapshotInfo } from "@ctr/oci";
-import { summaryOf, type TargetRow } from "./metadata/image-row.ts";
+import type { TargetRow } from "./metadata/image-row.ts";
 import { labelsFromColumn } from "./metadata/label-column.ts";
 import { checkIdentifier } from "./scope.ts";
 import { ownSnapshotters } from "./snapshots/layout.ts";
@@ -24,10 +24,12 @@ export class Reads {
     return rows.map(({ name, labels }) => ({ name, labels: labelsFromColumn(labels) }));
   }
 
-  images(namespace: string): readonly Pick<Image, "name" | "target" | "labels">[] {
+  async images(namespace: string): Promise<readonly Pick<Image, "name" | "target" | "labels">[]> {
     const columns = "name, media_type, digest, size, annotations, labels";
     const sql = `SELECT ${columns} FROM images WHERE namespace = ? ORDER BY name`;
-    return this.#all<TargetRow>(sql, checkIdentifier(namespace, "namespace")).map(summaryOf);
+    const rows = this.#all<TargetRow>(sql, checkIdentifier(namespace, "namespace"));
+    const { summaryOf } = await import("./metadata/image-row.ts");
+    return rows.map(summaryOf);
   }
 
   containers(namespace: string): readonly { readonly id: string; readonly image: string; readonly runtime: string }[] {
