@@ -19,14 +19,6 @@ export function failpoint(name: string): void {
   if (typeof CTR_FAILPOINTS !== "undefined" && CTR_FAILPOINTS) hit(name);
 }
 
-/** How far the test build's clock is put forward, in nanoseconds: `CTR_CLOCK_SHIFT` says seconds. */
-export function clockShift(): bigint {
-  if (typeof CTR_FAILPOINTS !== "undefined" && CTR_FAILPOINTS) {
-    return BigInt(process.env["CTR_CLOCK_SHIFT"] ?? "0") * 1_000_000_000n;
-  }
-  return 0n;
-}
-
 function hit(name: string): void {
   const trace = process.env["CTR_FAILPOINT_TRACE"];
   if (trace !== undefined) process.getBuiltinModule("node:fs").appendFileSync(trace, `${name}\n`);

@@ -1,6 +1,5 @@
 import { declareCommand, type Entry, entry, group } from "../command.ts";
-import { bool, duration, int64, string } from "../flag.ts";
-import { quietFlag } from "./quiet-flag.ts";
+import { bool, duration, int64, quietFlag, string } from "../flag.ts";
 import { labelFlag, platformFlags, registryFlags } from "./shared-flags.ts";
 
 export const active = declareCommand("active", "Show downloads and other writes in progress", {

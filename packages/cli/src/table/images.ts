@@ -1,7 +1,6 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
-import { bool, duration, int, string, stringSlice } from "../flag.ts";
+import { bool, duration, int, quietFlag, string, stringSlice } from "../flag.ts";
 import { hostPlatformName } from "../host-platform.ts";
-import { quietFlag } from "./quiet-flag.ts";
 import { labelFlag, platformFlags, registryFlags, snapshotterFlag } from "./shared-flags.ts";
 
 const local = { local: bool("work in this program instead of the daemon's transfer service") };

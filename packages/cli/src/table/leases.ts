@@ -1,6 +1,5 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
-import { bool, duration, string } from "../flag.ts";
-import { quietFlag } from "./quiet-flag.ts";
+import { bool, duration, quietFlag, string } from "../flag.ts";
 
 export const list = declareCommand("list", "List leases", {
   aliases: ["ls"],

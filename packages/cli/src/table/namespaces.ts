@@ -1,6 +1,5 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
-import { bool } from "../flag.ts";
-import { quietFlag } from "./quiet-flag.ts";
+import { bool, quietFlag } from "../flag.ts";
 
 export const create = declareCommand("create", "Create a namespace", {
   aliases: ["c"],

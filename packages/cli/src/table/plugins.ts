@@ -1,6 +1,5 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
-import { bool } from "../flag.ts";
-import { quietFlag } from "./quiet-flag.ts";
+import { bool, quietFlag } from "../flag.ts";
 import { runtimeFlags } from "./shared-flags.ts";
 
 export const list = declareCommand("list", "List the daemon's plugins", {

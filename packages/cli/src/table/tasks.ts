@@ -1,6 +1,5 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
-import { bool, string } from "../flag.ts";
-import { quietFlag } from "./quiet-flag.ts";
+import { bool, quietFlag, string } from "../flag.ts";
 
 const detach = { detach: bool("return once it is started", { alias: "d" }) };
 const logUri = { "log-uri": string("where the shim writes the output, as file:///path or binary:///path") };

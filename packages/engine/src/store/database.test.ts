@@ -4,8 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Database, type ReadTx } from "./database.ts";
-import { migrations } from "./schema.ts";
-import { SCHEMA_VERSION } from "./schema-version.ts";
+import { migrations, SCHEMA_VERSION } from "./schema.ts";
 
 const dirs: string[] = [];
 

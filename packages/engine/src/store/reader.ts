@@ -1,7 +1,9 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Column, ReadTx } from "./database.ts";
-import { SCHEMA_VERSION } from "./schema-version.ts";
 import { BUSY_TIMEOUT_MS, isBusy, needsWriter, sqliteError } from "./sqlite-error.ts";
+
+/** The version of the schema; named here as well, so that who reads needs no text of it. */
+export const READ_VERSION = 3;
 
 /**
  * A connection that only reads. It is one of `node:sqlite`: that of `bun:sqlite` is JavaScript of the runtime's, which is parsed
@@ -45,7 +47,7 @@ export function openReader(path: string): Reader | undefined {
   try {
     reader = new Reader(path);
     const [row] = reader.all<{ readonly user_version: bigint }>("PRAGMA user_version");
-    if (row?.user_version === BigInt(SCHEMA_VERSION)) return reader;
+    if (row?.user_version === BigInt(READ_VERSION)) return reader;
   } catch (error) {
     if (!isBusy(error) && !needsWriter(error)) throw sqliteError(error, "cannot open database", path);
   }

@@ -1,4 +1,4 @@
-import type { SCHEMA_VERSION } from "./schema-version.ts";
+import type { READ_VERSION } from "./reader.ts";
 
 /**
  * The tables as a tree; indented ones hang off the row above them by its key. Every key begins with the namespace.
@@ -134,5 +134,8 @@ CREATE TABLE activations (
 
 /** What brings a database from version n to n + 1, by n. Only ever appended to. */
 export const migrations = [FIRST_SCHEMA, PROXIED_SNAPSHOTS, ACTIVATIONS] as const satisfies readonly string[] & {
-  readonly length: typeof SCHEMA_VERSION;
+  readonly length: typeof READ_VERSION;
 };
+
+/** The version this program writes; it reads and writes no other. */
+export const SCHEMA_VERSION = migrations.length;

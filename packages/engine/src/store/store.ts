@@ -109,9 +109,15 @@ function homeDir(): string {
 /** What the database says of the store: its id, and the user whose it was when somebody last looked. */
 function readFacts(db: Database): { readonly id: string | undefined; readonly owner: string | undefined } {
   type Fact = { readonly key: string; readonly value: string };
-  const facts = db.read((tx) => tx.all<Fact>("SELECT key, value FROM meta WHERE key IN ('id', 'owner')"));
-  const textOf = (key: string) => facts.find((fact) => fact.key === key)?.value;
-  return { id: textOf("id"), owner: textOf("owner") };
+  let id: string | undefined;
+  let owner: string | undefined;
+  for (const { key, value } of db.read((tx) =>
+    tx.all<Fact>("SELECT key, value FROM meta WHERE key IN ('id', 'owner')"),
+  )) {
+    if (key === "id") id = value;
+    else owner = value;
+  }
+  return { id, owner };
 }
 
 function making(): typeof import("./directories.ts") {

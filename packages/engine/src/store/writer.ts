@@ -5,8 +5,7 @@ import { failpoint } from "../failpoint.ts";
 import type { Column, ReadTx, WriteTx } from "./database.ts";
 import { diskError } from "./disk-error.ts";
 import { type OpenedFile, openedFile } from "./opened-file.ts";
-import { migrations } from "./schema.ts";
-import { SCHEMA_VERSION } from "./schema-version.ts";
+import { migrations, SCHEMA_VERSION } from "./schema.ts";
 import { syncPath } from "./shared-sync.ts";
 import { BUSY_TIMEOUT_MS, isBusy, sqliteError } from "./sqlite-error.ts";
 
