@@ -63,7 +63,8 @@ interface DeclarationExtras<D extends FlagSpecs, G extends FlagSpecs> {
   readonly aliases?: readonly string[];
   readonly usage?: string;
   readonly description?: string;
-  readonly flags?: D;
+  /** Made when they are first asked for: of a group's commands one runs. */
+  readonly flags?: () => D;
   readonly inherits?: G;
   readonly ownArgs?: boolean;
 }
@@ -73,6 +74,7 @@ export function declareCommand<
   const D extends FlagSpecs = Record<never, never>,
   const G extends FlagSpecs = Record<never, never>,
 >(name: string, summary: string, extras: DeclarationExtras<D, G> = {}): Declaration<D, G> {
+  let flags: D | undefined;
   return {
     name,
     summary,
@@ -80,7 +82,10 @@ export function declareCommand<
     usage: extras.usage ?? "",
     description: extras.description ?? "",
     // Left out only where D or G is the empty record, which {} is.
-    flags: extras.flags ?? ({} as D),
+    get flags() {
+      flags ??= extras.flags?.() ?? ({} as D);
+      return flags;
+    },
     inherits: extras.inherits ?? ({} as G),
     ownArgs: extras.ownArgs ?? false,
   };
