@@ -75,7 +75,7 @@ export class RemoteContentStore implements ContentStore {
     const options = this.#client.callOptions(settings);
     const service = await this.#client.service(contentSummaries);
     for await (const { info } of service.list({ filters }, options)) {
-      yield info.every(isSummary) ? info : info.map(summaryFromWire);
+      yield areSummaries(info) ? info : info.map(summaryFromWire);
     }
   }
 
@@ -150,8 +150,11 @@ function infoFromWire(info: contentV1.Info | undefined): ContentInfo {
 }
 
 /** Whether it can be handed out as it came: lists have thousands. */
-function isSummary(info: contentV1.Info): info is contentV1.Info & ContentSummary {
-  return isDigest(info.digest) && timestampFromWire(info.createdAt) === info.createdAt;
+function areSummaries(page: readonly contentV1.Info[]): page is readonly (contentV1.Info & ContentSummary)[] {
+  for (const { digest, createdAt } of page) {
+    if (!isDigest(digest) || timestampFromWire(createdAt) !== createdAt) return false;
+  }
+  return true;
 }
 
 function summaryFromWire({ digest, size, createdAt, labels }: contentV1.Info): ContentSummary {

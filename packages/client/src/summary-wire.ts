@@ -9,7 +9,11 @@ interface Filtered {
   readonly filters: readonly string[];
 }
 
-const filtersOf = ({ filters }: Filtered, tag = 0x0a): readonly TextField[] => filters.map((text) => [tag, text]);
+function filtersOf({ filters }: Filtered, tag = 0x0a): readonly TextField[] {
+  const fields: TextField[] = [];
+  for (const text of filters) fields.push([tag, text]);
+  return fields;
+}
 
 /** Containers: id, image and the runtime's name. */
 export const containerSummaries = async () => {
