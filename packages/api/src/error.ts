@@ -74,11 +74,6 @@ export class ContainerdError extends Error {
   }
 }
 
-/** User info of a URL, up to its `@`. */
-const URL_USER = /(?<=[a-z][a-z0-9+.-]*:\/\/)[^\s"'`/]*@/gi;
-/** `user:password@` of a reference that is written like a URL. Where a digest follows the `@` there is no slash. */
-const REFERENCE_USER = /(?<![^\s"'`(])[^\s"'`/@]*:[^\s"'`/]*@(?=[^\s"'`/@]+\/)/g;
-
 function formatError(parts: ErrorParts): string {
   const where = Object.entries(parts.where ?? {})
     .filter(([, value]) => value !== undefined)
@@ -86,7 +81,15 @@ function formatError(parts: ErrorParts): string {
     .join(", ");
   const text = parts.what + (where === "" ? "" : ` (${where})`) + (parts.why ? `: ${parts.why}` : "");
   // Whoever typed a password into a reference knows it; whoever reads the log does not.
-  return text.includes("@") ? text.replace(URL_USER, "").replace(REFERENCE_USER, "") : text;
+  return text.includes("@") ? withoutUsers(text) : text;
+}
+
+/** Expressions are made where they are used: every program loads this file. */
+function withoutUsers(text: string): string {
+  const urlUser = /(?<=[a-z][a-z0-9+.-]*:\/\/)[^\s"'`/]*@/gi;
+  // `user:password@` of a reference that is written like a URL. Where a digest follows the `@` there is no slash.
+  const referenceUser = /(?<![^\s"'`(])[^\s"'`/@]*:[^\s"'`/]*@(?=[^\s"'`/@]+\/)/g;
+  return text.replace(urlUser, "").replace(referenceUser, "");
 }
 
 /** True for a `ContainerdError` of one of `codes`. */

@@ -63,7 +63,8 @@ interface DeclarationExtras<D extends FlagSpecs, G extends FlagSpecs> {
   readonly aliases?: readonly string[];
   readonly usage?: string;
   readonly description?: string;
-  readonly flags?: D;
+  /** Made when they are first asked for: of a group's commands one runs. */
+  readonly flags?: () => D;
   readonly inherits?: G;
   readonly ownArgs?: boolean;
 }
@@ -73,6 +74,7 @@ export function declareCommand<
   const D extends FlagSpecs = Record<never, never>,
   const G extends FlagSpecs = Record<never, never>,
 >(name: string, summary: string, extras: DeclarationExtras<D, G> = {}): Declaration<D, G> {
+  let flags: D | undefined;
   return {
     name,
     summary,
@@ -80,7 +82,10 @@ export function declareCommand<
     usage: extras.usage ?? "",
     description: extras.description ?? "",
     // Left out only where D or G is the empty record, which {} is.
-    flags: extras.flags ?? ({} as D),
+    get flags() {
+      flags ??= extras.flags?.() ?? ({} as D);
+      return flags;
+    },
     inherits: extras.inherits ?? ({} as G),
     ownArgs: extras.ownArgs ?? false,
   };
@@ -154,6 +159,15 @@ export function group(words: Words, { flags = {}, entries }: GroupParts): GroupE
 export function wordsOf(item: Entry | Heading): Words {
   if ("words" in item) return item.words;
   return item.kind === "group" ? item : item.declaration;
+}
+
+/** The entry that answers to `word`. A loop: the first `find` of a program takes it 0.03 ms, and this runs in every one. */
+export function findEntry<T extends Entry | Heading>(items: readonly T[], word: string): T | undefined {
+  for (const item of items) {
+    const { name, aliases } = wordsOf(item);
+    if (name === word || aliases.includes(word)) return item;
+  }
+  return undefined;
 }
 
 /** All words an entry answers to, the first being its name. */

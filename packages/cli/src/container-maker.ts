@@ -41,7 +41,7 @@ import { type RuntimeFlags, runtimeOptions } from "./runtime-options.ts";
 import type { containerFlags } from "./table/shared-flags.ts";
 
 /** The flags `run` and `containers create` share. */
-export type ContainerFlags = FlagValues<typeof containerFlags>;
+export type ContainerFlags = FlagValues<ReturnType<typeof containerFlags>>;
 
 /** What a container is made of; how the command line said it is decided before. */
 export interface ContainerRequest {

@@ -81,3 +81,6 @@ export const uint64 = declare("uint64", 0n);
 export const float64 = declare("float64", 0);
 /** A Go duration, held in nanoseconds. */
 export const duration = declare("duration", 0n);
+
+/** `--quiet` of a list. */
+export const quietFlag = (what: string) => ({ quiet: bool(`print only ${what}`, { alias: "q" }) });

@@ -41,7 +41,6 @@ const HELP: FlagSpec<"bool"> = {
 /** Splits `words` into flags and positionals by Go's rules. Throws `UsageError` in Go's words. */
 export function parseFlags(specs: FlagSpecs, words: readonly string[], options: ParseOptions): ParsedFlags {
   const state = startValues(specs, options.env);
-  const names = indexNames({ ...specs, help: specs["help"] ?? HELP });
   const positionals: string[] = [];
   let at = 0;
   while (at < words.length) {
@@ -52,7 +51,7 @@ export function parseFlags(specs: FlagSpecs, words: readonly string[], options: 
       if (options.stopAt === "first") break;
       continue;
     }
-    at += takeFlag(names, state, word, words[at]);
+    at += takeFlag(specs, state, word, words[at]);
   }
   positionals.push(...words.slice(at));
   return { values: state.values, given: state.given, positionals, help: state.values["help"] === true };
@@ -61,16 +60,16 @@ export function parseFlags(specs: FlagSpecs, words: readonly string[], options: 
 interface State {
   readonly values: Record<string, unknown>;
   readonly given: Set<string>;
-  /** Slices that still hold the environment's value, which the first flag on the line replaces. */
-  readonly fromElsewhere: Set<string>;
+  /** Long names that the line gave: the first of a slice replaces the environment's value, the next ones add to it. */
+  readonly onLine: Set<string>;
 }
 
 function startValues(specs: FlagSpecs, env: Environment): State {
-  const state: State = { values: {}, given: new Set(), fromElsewhere: new Set() };
-  for (const [name, spec] of Object.entries(specs)) {
+  const state: State = { values: {}, given: new Set(), onLine: new Set() };
+  for (const name in specs) {
+    const spec = specs[name] ?? HELP;
     state.values[name] = spec.default;
-    state.fromElsewhere.add(name);
-    const variable = spec.env.find((candidate) => env[candidate] !== undefined);
+    const variable = firstSet(spec.env, env);
     if (variable === undefined) continue;
     const text = env[variable] ?? "";
     if (text === "" && spec.kind !== "string") continue;
@@ -86,26 +85,32 @@ function startValues(specs: FlagSpecs, env: Environment): State {
   return state;
 }
 
+function firstSet(variables: readonly string[], env: Environment): string | undefined {
+  for (const variable of variables) if (env[variable] !== undefined) return variable;
+  return undefined;
+}
+
 interface Named {
   readonly name: string;
   readonly spec: FlagSpec;
 }
 
-function indexNames(specs: FlagSpecs): ReadonlyMap<string, Named> {
-  const names = new Map<string, Named>();
-  for (const [name, spec] of Object.entries(specs)) {
-    for (const word of [name, ...spec.aliases]) names.set(word, { name, spec });
+/** A scan: a line has fewer flags than a map of all that there are takes to make. */
+function findFlag(specs: FlagSpecs, word: string): Named | undefined {
+  for (const name in specs) {
+    const spec = specs[name];
+    if (spec !== undefined && (name === word || spec.aliases.includes(word))) return { name, spec };
   }
-  return names;
+  return word === "help" || HELP.aliases.includes(word) ? { name: "help", spec: HELP } : undefined;
 }
 
 /** Reads one flag; returns how many further words it took. */
-function takeFlag(names: ReadonlyMap<string, Named>, state: State, word: string, next: string | undefined): 0 | 1 {
+function takeFlag(specs: FlagSpecs, state: State, word: string, next: string | undefined): 0 | 1 {
   const body = word.slice(word.startsWith("--") ? 2 : 1);
   if (body === "" || body.startsWith("-") || body.startsWith("=")) throw new UsageError(`bad flag syntax: ${word}`);
   const equals = body.indexOf("=");
   const typed = equals < 0 ? body : body.slice(0, equals);
-  const found = names.get(typed);
+  const found = findFlag(specs, typed);
   if (!found) throw new UsageError(`flag provided but not defined: -${typed}`);
   const attached = equals < 0 ? undefined : body.slice(equals + 1);
   if (found.spec.kind === "bool") {
@@ -127,8 +132,8 @@ function store(state: State, { name, spec }: Named, typed: string, text: string)
         : `invalid value "${text}" for flag -${typed}: ${parsed.fault}`,
     );
   }
-  const before = state.fromElsewhere.has(name) ? undefined : state.values[name];
-  state.fromElsewhere.delete(name);
+  const before = state.onLine.has(name) ? state.values[name] : undefined;
+  state.onLine.add(name);
   state.values[name] =
     Array.isArray(before) && Array.isArray(parsed.value) ? [...before, ...parsed.value] : parsed.value;
   state.given.add(name);

@@ -26,12 +26,11 @@ export function parseGoFloat(text: string): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
-const truths: ReadonlyMap<string, boolean> = new Map([
-  ...["1", "t", "T", "TRUE", "true", "True"].map((word) => [word, true] as const),
-  ...["0", "f", "F", "FALSE", "false", "False"].map((word) => [word, false] as const),
-]);
+const truths: readonly string[] = ["1", "t", "T", "TRUE", "true", "True"];
+const untruths: readonly string[] = ["0", "f", "F", "FALSE", "false", "False"];
 
 /** Go's words for a truth value; undefined for any other. */
 export function parseGoBool(text: string): boolean | undefined {
-  return truths.get(text);
+  if (truths.includes(text)) return true;
+  return untruths.includes(text) ? false : undefined;
 }

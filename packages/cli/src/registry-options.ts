@@ -14,7 +14,7 @@ import type { Logger } from "./log.ts";
 import { type CredentialSurroundings, chooseCredentials } from "./registry-credentials.ts";
 import type { registryFlags } from "./table/shared-flags.ts";
 
-type RegistryFlags = FlagValues<typeof registryFlags>;
+type RegistryFlags = FlagValues<ReturnType<typeof registryFlags>>;
 
 /** The registry client that the registry flags describe. */
 export async function resolverOf(

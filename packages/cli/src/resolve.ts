@@ -1,4 +1,5 @@
-import { type Entry, entryWords, type GroupEntry, type Heading } from "./command.ts";
+import { type Entry, entryWords, findEntry, type GroupEntry, type Heading } from "./command.ts";
+import type { FlagSpecs } from "./flag.ts";
 import { type Environment, parseFlags, UsageError } from "./flags.ts";
 
 /** What the words after the program's name ask for. */
@@ -43,7 +44,7 @@ export async function resolveCommand(
 
 /** The entry that answers to `word`; none where no word of the top level does. */
 async function loadNamed(headings: readonly Heading[], word: string | undefined): Promise<readonly Entry[]> {
-  const found = headings.find((heading) => word !== undefined && entryWords(heading).includes(word));
+  const found = word === undefined ? undefined : findEntry(headings, word);
   return found ? [await found.load()] : [];
 }
 
@@ -51,7 +52,7 @@ function walk(scope: Scope, words: readonly string[], env: Environment): Resolut
   const [word, ...rest] = words;
   if (word === undefined) return { kind: "help", entry: scope.entry, path: scope.path };
   if (HELP_WORDS.includes(word)) return helpFor(scope, rest[0]);
-  const found = scope.entries.find((item) => entryWords(item).includes(word));
+  const found = findEntry(scope.entries, word);
   if (!found) return { kind: "unknown", word };
   return found.kind === "group" ? enterGroup(scope, found, rest, env) : readCommand(scope, found, rest, env);
 }
@@ -59,7 +60,7 @@ function walk(scope: Scope, words: readonly string[], env: Environment): Resolut
 /** `ctr help WORD`: one word deep, as in the Go tool. */
 function helpFor(scope: Scope, word: string | undefined): Resolution {
   if (word === undefined) return { kind: "help", entry: scope.entry, path: scope.path };
-  const found = scope.entries.find((item) => entryWords(item).includes(word));
+  const found = findEntry(scope.entries, word);
   if (!found) return { kind: "unknown", word };
   return { kind: "help", entry: found, path: [...scope.path, entryWords(found)[0] ?? word] };
 }
@@ -85,14 +86,19 @@ function readCommand(
   return caught(item, path, () => {
     const parsed = parseFlags(declaration.flags, words, { env, stopAt: declaration.ownArgs ? "first" : "none" });
     if (parsed.help || HELP_WORDS.includes(parsed.positionals[0] ?? "")) return { kind: "help", entry: item, path };
-    const missing = Object.entries(declaration.flags).find(([name, spec]) => spec.required && !parsed.given.has(name));
-    if (missing) {
-      const error = new UsageError(`Required flag "${missing[0]}" not set`);
+    const missing = missingFlag(declaration.flags, parsed.given);
+    if (missing !== undefined) {
+      const error = new UsageError(`Required flag "${missing}" not set`);
       return parsed.positionals.length === 0 ? { kind: "misuse", entry: item, path, error } : fault(error);
     }
     const flags = { ...scope.inherited, ...parsed.values };
     return { kind: "run", entry: item, path, args: parsed.positionals, flags, given: parsed.given };
   });
+}
+
+function missingFlag(specs: FlagSpecs, given: ReadonlySet<string>): string | undefined {
+  for (const name in specs) if (specs[name]?.required && !given.has(name)) return name;
+  return undefined;
 }
 
 /** A misuse that is told without the help text. */
@@ -117,7 +123,7 @@ export async function completionWords(
   const path = words.filter((candidate) => !candidate.startsWith("-"));
   let at: readonly (Entry | Heading)[] = path.length === 0 ? headings : await loadNamed(headings, path[0]);
   for (const word of path) {
-    const found = at.find((item) => entryWords(item).includes(word));
+    const found = findEntry(at, word);
     if (found === undefined || "words" in found || found.kind !== "group") return [];
     at = found.entries;
   }

@@ -5,10 +5,11 @@ import { type Logger, openLogger } from "./log.ts";
 import type { Output } from "./streams.ts";
 
 /** What lasts as long as one command: its connection, its deadline, its log. */
-export interface Session extends AsyncDisposable {
+export interface Session {
   readonly log: Logger;
   readonly signal: AbortSignal;
   connect(): Promise<Client>;
+  close(): Promise<void>;
 }
 
 /** Starts the clock of `--timeout`; connects only when asked, and then once. */
@@ -24,7 +25,7 @@ export function openSession(globals: Globals, around: { readonly stderr: Output 
       client ??= connectEngine(globals, { signal: deadline.signal });
       return client;
     },
-    async [Symbol.asyncDispose]() {
+    async close() {
       clearTimeout(timer);
       // A connection that failed has told so to whoever awaited it.
       const opened = await client?.catch(() => undefined);

@@ -45,40 +45,57 @@ export function formatOpenTable(rows: Rows, options: TabwriterOptions): string {
 
 type Rows = readonly (readonly string[])[];
 
+/** Rows of as many cells each, which no tab or newline divides: nearly every table is that. */
+function isGrid(rows: Rows): boolean {
+  const count = rows[0]?.length;
+  for (const row of rows) if (row.length !== count) return false;
+  const text = rows.flat().join("");
+  return !text.includes("\t") && !text.includes("\n");
+}
+
 /** Rows for which looking at them all at once is worth compiling an expression. */
 const MANY_ROWS = 50;
 
-/** Rows of as many cells each, all of printable ASCII: nearly every long list is that. */
-function isGrid(rows: Rows): boolean {
-  if (rows.length < MANY_ROWS) return false;
-  const count = rows[0]?.length;
-  for (const row of rows) if (row.length !== count) return false;
-  return !/[^ -~]/.test(rows.flat().join(""));
+function isLongAscii(rows: Rows): boolean {
+  return rows.length >= MANY_ROWS && !/[^ -~]/.test(rows.flat().join(""));
 }
 
 /** The first `padded` columns are as wide as their widest cell asks. */
 function formatGrid(rows: Rows, padded: number, options: TabwriterOptions): string {
-  const pads: (readonly string[])[] = [];
+  const widthOf = isLongAscii(rows) ? (cell: string) => cell.length : cellWidth;
+  const widths: number[] = [];
+  // By column, then by how wide a cell is: most rows are like another.
+  const pads: string[][] = [];
   for (let column = 0; column < padded; column++) {
     let widest = 0;
     for (const row of rows) {
-      const have = row[column]?.length ?? 0;
+      const have = widthOf(row[column] ?? "");
       if (have > widest) widest = have;
     }
-    const width = Math.max(options.minWidth, widest + options.padding);
-    pads.push(Array.from({ length: widest + 1 }, (_, have) => pad(have, width, options)));
+    widths.push(columnWidth(widest, options));
+    pads.push([]);
   }
   let out = "";
   for (const row of rows) {
     let column = 0;
     for (const cell of row) {
       out += cell;
-      if (column < padded) out += pads[column]?.[cell.length] ?? "";
-      column++;
+      const known = pads[column];
+      const width = widths[column++];
+      if (known === undefined || width === undefined) continue;
+      const have = widthOf(cell);
+      known[have] ??= pad(have, width, options);
+      out += known[have];
     }
     out += "\n";
   }
   return out;
+}
+
+/** Comparisons instead of `Math.max`: to make the runtime's Math takes a program 0.05 ms. */
+function columnWidth(widest: number, { minWidth, padding }: TabwriterOptions): number {
+  const width = widest + padding;
+  return width > minWidth ? width : minWidth;
 }
 
 type Lines = readonly (readonly string[])[];
@@ -100,11 +117,11 @@ function formatRange(
     let end = line;
     let widest = 0;
     while (end < to && hasCell(lines, end, column)) {
-      widest = Math.max(widest, cellWidth(lines[end]?.[column] ?? ""));
+      const have = cellWidth(lines[end]?.[column] ?? "");
+      if (have > widest) widest = have;
       end++;
     }
-    const width = Math.max(options.minWidth, widest + options.padding);
-    formatRange(lines, line, end, [...widths, width], options, out);
+    formatRange(lines, line, end, [...widths, columnWidth(widest, options)], options, out);
     start = end;
     line = end - 1;
   }

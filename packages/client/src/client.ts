@@ -1,4 +1,4 @@
-import { LEASE_HEADER, NAMESPACE_HEADER, services } from "@ctr/api";
+import { LEASE_HEADER, NAMESPACE_HEADER } from "@ctr/api";
 import type { CallOptions, Channel, ServiceClient, ServiceDefinition } from "@ctr/rpc";
 import type { Containers } from "./containers.ts";
 import type { RemoteContentStore } from "./content.ts";
@@ -181,7 +181,7 @@ export class Client implements AsyncDisposable {
 
   /** The daemon's version and the commit it was built from. */
   async version(settings: CallSettings = {}): Promise<{ readonly version: string; readonly revision: string }> {
-    return this.#answers?.version ?? (await this.service(services.version)).version({}, this.callOptions(settings));
+    return this.#answers?.version ?? (await import("./version.ts")).daemonVersion(this, settings);
   }
 
   /** Resolves when the daemon says that it serves; throws `unavailable` when it says that it does not. */

@@ -67,7 +67,9 @@ export class Containers {
   async summaries(filters: readonly string[] = [], settings: CallSettings = {}): Promise<readonly ContainerSummary[]> {
     const options = this.#client.callOptions(settings);
     const { containers } = await (await this.#client.service(containerSummaries)).list({ filters }, options);
-    return containers.map(({ id, image, runtime }) => ({ id, image, runtime: runtime?.name ?? "" }));
+    const summaries: ContainerSummary[] = [];
+    for (const { id, image, runtime } of containers) summaries.push({ id, image, runtime: runtime?.name ?? "" });
+    return summaries;
   }
 
   /** Stores a record as it is given; `createFromImage` makes snapshot and spec too. */

@@ -6,13 +6,10 @@ import {
   type CommitOptions,
   type ContentInfo,
   type ContentStore,
-  collectBytes,
   type Digest,
-  forEachLimited,
   type IngestStatus,
   isDigest,
   type Labels,
-  MAX_DOCUMENT_BYTES,
   parseDigest,
   type ReadDocument,
 } from "@ctr/oci";
@@ -24,9 +21,6 @@ import { timestampFromWire } from "./wire.ts";
 
 /** Bytes per chunk handed out; what containerd sends, and the most that a stream may carry here. */
 const CHUNK_BYTES = 1024 * 1024;
-
-/** Documents that are read side by side. */
-const AT_ONCE = 32;
 
 export interface RemoteWriterSettings extends CallSettings {
   /** What the blob should be; `already_exists` when the namespace has it. */
@@ -81,7 +75,7 @@ export class RemoteContentStore implements ContentStore {
     const options = this.#client.callOptions(settings);
     const service = await this.#client.service(contentSummaries);
     for await (const { info } of service.list({ filters }, options)) {
-      yield info.every(isSummary) ? info : info.map(summaryFromWire);
+      yield areSummaries(info) ? info : info.map(summaryFromWire);
     }
   }
 
@@ -114,12 +108,8 @@ export class RemoteContentStore implements ContentStore {
 
   /** Many documents at once, each whole, or what reading it failed with. */
   async documents(digests: readonly Digest[], settings: CallSettings = {}): Promise<ReadonlyMap<Digest, ReadDocument>> {
-    const found = new Map<Digest, ReadDocument>();
-    await forEachLimited(digests, AT_ONCE, async (digest) => {
-      const chunks = this.read(digest, undefined, settings);
-      found.set(digest, await collectBytes(chunks, MAX_DOCUMENT_BYTES).catch((fault: unknown) => ({ fault })));
-    });
-    return found;
+    const { remoteDocuments } = await import("./content-documents.ts");
+    return remoteDocuments(this.#client, digests, settings);
   }
 
   /** Opens or resumes an ingest. `unavailable` while another writer holds `ref`. */
@@ -160,8 +150,11 @@ function infoFromWire(info: contentV1.Info | undefined): ContentInfo {
 }
 
 /** Whether it can be handed out as it came: lists have thousands. */
-function isSummary(info: contentV1.Info): info is contentV1.Info & ContentSummary {
-  return isDigest(info.digest) && timestampFromWire(info.createdAt) === info.createdAt;
+function areSummaries(page: readonly contentV1.Info[]): page is readonly (contentV1.Info & ContentSummary)[] {
+  for (const { digest, createdAt } of page) {
+    if (!isDigest(digest) || timestampFromWire(createdAt) !== createdAt) return false;
+  }
+  return true;
 }
 
 function summaryFromWire({ digest, size, createdAt, labels }: contentV1.Info): ContentSummary {

@@ -2,6 +2,7 @@ import { type DecodedAny, type introspectionV1, loadAnyCodecs, type protobufAny,
 import type { Platform, Timestamp } from "@ctr/oci";
 import type { Client } from "./client.ts";
 import type { CallSettings } from "./settings.ts";
+import { identityService } from "./version.ts";
 import { platformFromWire, timestampFromWire } from "./wire.ts";
 
 export interface Plugin {
@@ -50,7 +51,8 @@ export class Introspection {
 
   /** The id that the daemon keeps for as long as its store. */
   async uuid(settings: CallSettings = {}): Promise<string> {
-    return (await this.server(settings)).uuid;
+    const service = await this.#client.service(identityService);
+    return (await service.server({}, this.#client.callOptions(settings))).uuid;
   }
 
   /** Plugins in order of initialisation; filter fields are `type` and `id`. */

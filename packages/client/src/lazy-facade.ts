@@ -22,7 +22,7 @@ export function lazyFacade<T extends object>(
     loading ??= load();
     const facade = await loading;
     // `name` was read from a T, of which all but the facts are methods.
-    const method = Reflect.get(facade, name) as (...words: unknown[]) => unknown;
+    const method = facade[name as keyof T] as (...words: readonly unknown[]) => unknown;
     return method.apply(facade, [...args]);
   };
   async function* stream(name: string, args: readonly unknown[]): AsyncIterable<unknown> {
@@ -32,7 +32,7 @@ export function lazyFacade<T extends object>(
   const proxy = new Proxy(facts, {
     get(target, name) {
       // `await facade` asks for `then`; symbols are asked for by whoever prints it.
-      if (typeof name === "symbol" || name === "then" || name in target) return Reflect.get(target, name);
+      if (typeof name === "symbol" || name === "then" || name in target) return target[name as keyof T];
       const answer = name in streams ? stream : call;
       return (...args: readonly unknown[]) => answer(name, args);
     },

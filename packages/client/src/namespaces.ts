@@ -3,6 +3,7 @@ import type { Labels } from "@ctr/oci";
 import type { Client } from "./client.ts";
 import { labelPaths } from "./label-paths.ts";
 import type { CallSettings } from "./settings.ts";
+import { namespaceSummaries } from "./summary-wire.ts";
 
 export interface Namespace {
   readonly name: string;
@@ -24,8 +25,8 @@ export class Namespaces {
   }
 
   async list(settings: CallSettings = {}): Promise<readonly Namespace[]> {
-    const { namespaces } = await (await this.#service).list({}, this.#client.callOptions(settings));
-    return namespaces.map(({ name, labels }) => ({ name, labels }));
+    const service = await this.#client.service(namespaceSummaries);
+    return (await service.list({ filter: "" }, this.#client.callOptions(settings))).namespaces;
   }
 
   /** `already_exists` also when mere use created it. */

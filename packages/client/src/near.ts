@@ -34,9 +34,9 @@ export interface NearAnswers {
 
 /** The near answer to a call of a facade's method, if there is one. */
 export async function answerNear(near: object | undefined, name: string, args: readonly unknown[]): Promise<unknown> {
-  if (near === undefined || !Object.hasOwn(near, name)) return undefined;
-  // A NearMethods: all its members are functions.
-  const method = Reflect.get(near, name) as (...words: readonly unknown[]) => unknown;
+  // A NearMethods: all its own members are functions, and it is asked for methods of a facade alone.
+  const method = (near as Readonly<Record<string, ((...words: readonly unknown[]) => unknown) | undefined>>)?.[name];
+  if (method === undefined) return undefined;
   try {
     return await method(...args);
   } catch {

@@ -1,6 +1,6 @@
 import { ContainerdError } from "@ctr/api";
+import { createDeferred } from "@ctr/rpc";
 import { type FifoReader, type FifoWriter, makeFifo, openFifoReader, openFifoWriter } from "@ctr/sys";
-import { createDeferred } from "./deferred.ts";
 import type { StdioPaths } from "./tasks.ts";
 
 /** Below it each process gets a directory of its own; containerd's own habit. */

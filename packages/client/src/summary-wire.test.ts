@@ -1,8 +1,16 @@
 import { expect, test } from "bun:test";
-import { containersV1, contentV1, imagesV1, snapshotsV1 } from "@ctr/api";
-import type { MessageType } from "@ctr/rpc";
+import { containersV1, contentV1, imagesV1, introspectionV1, namespacesV1, snapshotsV1, versionV1 } from "@ctr/api";
+import type { MessageType, MethodDefinition, ServiceDefinition } from "@ctr/rpc";
 import fc from "fast-check";
-import { containerSummaries, contentSummaries, imageSummaries, snapshotSummaries } from "./summary-wire.ts";
+import { wholeBlobs } from "./content-documents.ts";
+import {
+  containerSummaries,
+  contentSummaries,
+  imageSummaries,
+  namespaceSummaries,
+  snapshotSummaries,
+} from "./summary-wire.ts";
+import { identityService, versionService } from "./version.ts";
 
 const text = fc.oneof(fc.string(), fc.string({ unit: "grapheme" }), fc.string({ minLength: 130, maxLength: 140 }));
 const int64 = fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), fc.bigInt({ min: 0n, max: 2n ** 50n }));
@@ -104,6 +112,75 @@ test("snapshotSummaries reads name, parent and kind of what generated code write
   const leftOut = { labels: {}, ...noTimes };
   await check(snapshotsV1.ListSnapshotsResponse, responseType, pages, ({ info }) => info, leftOut);
 });
+
+test("namespaceSummaries reads what generated code writes", async () => {
+  const { responseType } = (await namespaceSummaries()).methods.list;
+  const pages = fc.record({ namespaces: fc.array(fc.record({ name: text, labels })) });
+  await check(namespacesV1.ListNamespacesResponse, responseType, pages, ({ namespaces }) => namespaces, {});
+});
+
+test("wholeBlobs reads the bytes that generated code writes", async () => {
+  const { responseType } = (await wholeBlobs()).methods.read;
+  const type = contentV1.ReadContentResponse;
+  fc.assert(
+    fc.property(int64, fc.uint8Array(), (offset, data) => {
+      const read = responseType.decode(type.encode({ offset, data }).finish());
+      expect([...read.data]).toEqual([...data]);
+    }),
+  );
+});
+
+test("versionService and identityService read what generated code writes", async () => {
+  const version = (await versionService()).methods.version.responseType;
+  const server = (await identityService()).methods.server.responseType;
+  fc.assert(
+    fc.property(text, text, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (one, other, number) => {
+      const said = versionV1.VersionResponse.encode({ version: one, revision: other }).finish();
+      expect(version.decode(said)).toEqual({ version: one, revision: other });
+      const deprecations = [{ id: other, message: other, lastOccurrence: undefined }];
+      const facts = { uuid: one, pid: number, pidns: number, deprecations };
+      expect(server.decode(introspectionV1.ServerResponse.encode(facts).finish())).toEqual({ uuid: one });
+    }),
+  );
+});
+
+const filters = fc.array(text);
+const nothing = fc.constant({});
+
+test.each<[string, string, ServiceDefinition, () => Promise<ServiceDefinition>, fc.Arbitrary<object>]>([
+  ["containerSummaries", "list", containersV1.ContainersDefinition, containerSummaries, fc.record({ filters })],
+  ["contentSummaries", "list", contentV1.ContentDefinition, contentSummaries, fc.record({ filters })],
+  ["wholeBlobs", "read", contentV1.ContentDefinition, wholeBlobs, fc.record({ digest: text })],
+  ["imageSummaries", "list", imagesV1.ImagesDefinition, imageSummaries, fc.record({ filters })],
+  ["identityService", "server", introspectionV1.IntrospectionDefinition, identityService, nothing],
+  ["namespaceSummaries", "list", namespacesV1.NamespacesDefinition, namespaceSummaries, nothing],
+  [
+    "snapshotSummaries",
+    "list",
+    snapshotsV1.SnapshotsDefinition,
+    snapshotSummaries,
+    fc.record({ snapshotter: text, filters }),
+  ],
+  ["versionService", "version", versionV1.VersionDefinition, versionService, nothing],
+])("%s asks %s as generated code does", async (_name, method, generated, load, requests) => {
+  const byHand = await load();
+  const theirs = pick(generated, method);
+  const ours = pick(byHand, method);
+  const facts = ({ name, requestStream, responseStream }: typeof ours) => [name, requestStream, responseStream];
+  expect([byHand.name, byHand.fullName, facts(ours)]).toEqual([generated.name, generated.fullName, facts(theirs)]);
+  fc.assert(
+    fc.property(requests, (given) => {
+      const request = theirs.requestType.fromPartial(given);
+      expect(theirs.requestType.decode(ours.requestType.encode(request).finish())).toEqual(request);
+    }),
+  );
+});
+
+function pick(service: ServiceDefinition, method: string): MethodDefinition<unknown, unknown> {
+  const found = service.methods[method];
+  if (found === undefined) throw new Error(method);
+  return found;
+}
 
 test("what is no message is refused, and ends", async () => {
   const { responseType } = (await imageSummaries()).methods.list;

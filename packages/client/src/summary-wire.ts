@@ -1,45 +1,59 @@
-import { type containersV1, type contentV1, type imagesV1, services, type snapshotsV1 } from "@ctr/api";
-import type { MessageType } from "@ctr/rpc";
+import type { containersV1, contentV1, imagesV1, namespacesV1, snapshotsV1 } from "@ctr/api";
+import { type TextField, textMethod } from "./text-method.ts";
 import { WireCursor } from "./wire-cursor.ts";
 
 // The lists of the services, decoded of each row what its summary shows; the other fields stay as if they were not set.
 // Tags are those of the .proto files: eight times the field's number, plus 2 for a text or a message.
 
+interface Filtered {
+  readonly filters: readonly string[];
+}
+
+function filtersOf({ filters }: Filtered, tag = 0x0a): readonly TextField[] {
+  const fields: TextField[] = [];
+  for (const text of filters) fields.push([tag, text]);
+  return fields;
+}
+
 /** Containers: id, image and the runtime's name. */
 export const containerSummaries = async () => {
-  const { methods, ...service } = await services.containers();
-  const responseType = reading(methods.list.responseType, (bytes) => ({ containers: readRows(bytes, readContainer) }));
-  return { ...service, methods: { list: { ...methods.list, responseType } } };
+  const read = (bytes: Uint8Array) => ({ containers: readRows(bytes, readContainer) });
+  const list = textMethod("List", { texts: filtersOf, read, responseStream: false });
+  return { name: "Containers", fullName: "containerd.services.containers.v1.Containers", methods: { list } };
 };
 
 /** Blobs: all but the time of the last change. */
 export const contentSummaries = async () => {
-  const { methods, ...service } = await services.content();
-  const responseType = reading(methods.list.responseType, (bytes) => ({ info: readRows(bytes, readBlobInfo) }));
-  return { ...service, methods: { list: { ...methods.list, responseType } } };
+  const read = (bytes: Uint8Array) => ({ info: readRows(bytes, readBlobInfo) });
+  const list = textMethod("List", { texts: filtersOf, read, responseStream: true });
+  return { name: "Content", fullName: "containerd.services.content.v1.Content", methods: { list } };
 };
 
 /** Images: all but the times. */
 export const imageSummaries = async () => {
-  const { methods, ...service } = await services.images();
-  const responseType = reading(methods.list.responseType, (bytes) => ({ images: readRows(bytes, readImage) }));
-  return { ...service, methods: { list: { ...methods.list, responseType } } };
+  const read = (bytes: Uint8Array) => ({ images: readRows(bytes, readImage) });
+  const list = textMethod("List", { texts: filtersOf, read, responseStream: false });
+  return { name: "Images", fullName: "containerd.services.images.v1.Images", methods: { list } };
+};
+
+/** Namespaces, whole. */
+export const namespaceSummaries = async () => {
+  const read = (bytes: Uint8Array) => ({ namespaces: readRows(bytes, readNamespace) });
+  // Nobody has a filter for them, and the services know none.
+  const texts = (_: { readonly filter: "" }) => [];
+  const list = textMethod("List", { texts, read, responseStream: false });
+  return { name: "Namespaces", fullName: "containerd.services.namespaces.v1.Namespaces", methods: { list } };
 };
 
 /** Snapshots: name, parent and kind. */
 export const snapshotSummaries = async () => {
-  const { methods, ...service } = await services.snapshots();
-  const responseType = reading(methods.list.responseType, (bytes) => ({ info: readRows(bytes, readSnapshotInfo) }));
-  return { ...service, methods: { list: { ...methods.list, responseType } } };
-};
-
-function reading<T>(type: MessageType<T>, decode: (bytes: Uint8Array) => T): MessageType<T> {
-  return {
-    decode,
-    encode: (message) => type.encode(message),
-    fromPartial: (object) => type.fromPartial(object),
+  const read = (bytes: Uint8Array) => ({ info: readRows(bytes, readSnapshotInfo) });
+  const texts = ({ snapshotter, ...request }: Filtered & { readonly snapshotter: string }) => {
+    return [[0x0a, snapshotter] as const, ...filtersOf(request, 0x12)];
   };
-}
+  const list = textMethod("List", { texts, read, responseStream: true });
+  return { name: "Snapshots", fullName: "containerd.services.snapshots.v1.Snapshots", methods: { list } };
+};
 
 /** The first field of every list's answer is its rows. */
 function readRows<T>(bytes: Uint8Array, readRow: (cursor: WireCursor, end: number) => T): T[] {
@@ -51,6 +65,18 @@ function readRows<T>(bytes: Uint8Array, readRow: (cursor: WireCursor, end: numbe
     else cursor.skip(tag);
   }
   return rows;
+}
+
+function readNamespace(cursor: WireCursor, end: number): namespacesV1.Namespace {
+  let name = "";
+  const labels: Record<string, string> = {};
+  while (cursor.at < end) {
+    const tag = cursor.varint();
+    if (tag === 0x0a) name = cursor.text();
+    else if (tag === 0x12) cursor.entry(labels);
+    else cursor.skip(tag);
+  }
+  return { name, labels };
 }
 
 function readContainer(cursor: WireCursor, end: number): containersV1.Container {

@@ -10,7 +10,7 @@ import {
   unpackImage,
 } from "@ctr/oci";
 import type { FetchImageOptions, TransferEvent } from "@ctr/registry";
-import { createDeferred, type Deferred } from "./deferred.ts";
+import { createDeferred, type Deferred } from "@ctr/rpc";
 
 /** What a fetch tells of itself. */
 export type FetchEvents = Required<Pick<FetchImageOptions, "onDocument" | "onProgress">>;

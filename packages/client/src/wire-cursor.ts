@@ -53,6 +53,14 @@ export class WireCursor {
     return text;
   }
 
+  /** Part of the message itself: who keeps it copies it. */
+  bytes(): Uint8Array {
+    const end = this.end();
+    const bytes = this.#bytes.subarray(this.at, end);
+    this.at = end;
+    return bytes;
+  }
+
   /** An entry of a map of texts, into `map`. */
   entry(map: Record<string, string>): void {
     let key = "";

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { Digest } from "@ctr/oci";
 import type { Channel, RegisteredService } from "@ctr/rpc";
 import { openLazyChannel } from "./lazy-channel.ts";
@@ -109,7 +108,7 @@ export function rootOfAddress(address: string): string {
   if (path === "") return defaultRoot();
   // Only what needs it pays for loading node:path, or for compiling an expression.
   const isPlain = path.startsWith("/") && !path.endsWith("/") && !path.includes("/.") && !path.includes("//");
-  return isPlain ? path : join("/", path);
+  return isPlain ? path : process.getBuiltinModule("node:path").join("/", path);
 }
 
 function ignore(): void {}

@@ -1,5 +1,3 @@
-import { appendFileSync } from "node:fs";
-
 /** Set by the build: true in the test build alone, so that everything behind it is cut out of every other. */
 declare const CTR_FAILPOINTS: boolean | undefined;
 
@@ -21,17 +19,9 @@ export function failpoint(name: string): void {
   if (typeof CTR_FAILPOINTS !== "undefined" && CTR_FAILPOINTS) hit(name);
 }
 
-/** How far the test build's clock is put forward, in nanoseconds: `CTR_CLOCK_SHIFT` says seconds. */
-export function clockShift(): bigint {
-  if (typeof CTR_FAILPOINTS !== "undefined" && CTR_FAILPOINTS) {
-    return BigInt(process.env["CTR_CLOCK_SHIFT"] ?? "0") * 1_000_000_000n;
-  }
-  return 0n;
-}
-
 function hit(name: string): void {
   const trace = process.env["CTR_FAILPOINT_TRACE"];
-  if (trace !== undefined) appendFileSync(trace, `${name}\n`);
+  if (trace !== undefined) process.getBuiltinModule("node:fs").appendFileSync(trace, `${name}\n`);
   const [wanted, action = "", nth = "1"] = (process.env["CTR_FAILPOINT"] ?? "").split(":");
   if (wanted !== name) return;
   passed ??= new Map();

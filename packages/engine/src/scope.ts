@@ -22,7 +22,6 @@ function textHeader(context: CallContext, name: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-const IDENTIFIER = /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/;
 const MAX_IDENTIFIER = 76;
 
 /** The rule for namespaces, container, task, exec and sandbox ids; `invalid_argument` when it is broken. */
@@ -32,9 +31,21 @@ export function checkIdentifier(text: string, what: string): string {
       ? "must not be empty"
       : text.length > MAX_IDENTIFIER
         ? `is longer than ${MAX_IDENTIFIER} characters`
-        : IDENTIFIER.test(text)
+        : isIdentifier(text)
           ? undefined
           : "must be letters and digits, with single . _ - between them";
   if (why === undefined) return text;
   throw new ContainerdError({ code: "invalid_argument", what: `${what} ${JSON.stringify(text)} ${why}` });
+}
+
+/** Letters and digits, with single `.`, `_` or `-` between them. No expression: a short command has no other to compile. */
+function isIdentifier(text: string): boolean {
+  let after = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    const isAlphanumeric = (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122);
+    if (!isAlphanumeric && !(after && (code === 45 || code === 46 || code === 95))) return false;
+    after = isAlphanumeric;
+  }
+  return after;
 }

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { Descriptor } from "./descriptor.ts";
 import type { Digest } from "./digest.ts";
 import { Documents, type ReadDocument } from "./documents.ts";
-import { platformsIn, sizeIn } from "./image-graph.ts";
+import { platformsIn, sizeIn } from "./image-facts.ts";
 import { mediaTypes } from "./media-type.ts";
 import { formatPlatform, parsePlatform } from "./platform.ts";
 import { onlyPlatform } from "./platform-match.ts";

@@ -1,7 +1,7 @@
+import { parseChildren } from "./children.ts";
 import type { Cancel } from "./content.ts";
 import type { Descriptor } from "./descriptor.ts";
 import type { Digest } from "./digest.ts";
-import { parseChildren } from "./graph.ts";
 import { parseImageConfig } from "./manifest.ts";
 import { isIndexType, isManifestType } from "./media-type.ts";
 import type { Platform } from "./platform.ts";
@@ -40,9 +40,7 @@ export class Documents {
       const wanted = [...this.#wanted];
       this.#wanted.clear();
       for (const [digest, document] of await this.#reader(wanted, options)) this.#read.set(digest, document);
-      items.forEach((item, at) => {
-        answers[at] ??= work(item);
-      });
+      for (let at = 0; at < answers.length; at++) answers[at] ??= work(items[at] as T);
     }
     // An answer is missing only while something is wanted.
     return answers.filter((answer) => answer !== undefined);

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
+import { limitManifests } from "./children.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { childGcLabelWithoutLayers, gcReferences, refKey } from "./gc-labels.ts";
 import { encodeGoJson } from "./go-json.ts";
-import { dispatchGraph, forEachLimited, limitManifests, readChildren, walkGraph } from "./graph.ts";
+import { dispatchGraph, forEachLimited, readChildren, walkGraph } from "./graph.ts";
 import { checkImage, findConfig, findManifest, imageSize, presentPlatforms, readPlatforms } from "./image-graph.ts";
 import { mediaTypes } from "./media-type.ts";
 import { formatPlatform, parsePlatform } from "./platform.ts";

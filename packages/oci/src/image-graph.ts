@@ -1,12 +1,13 @@
 import { ContainerdError, hasCode } from "@ctr/api";
 import { readBlob } from "./blob.ts";
+import { filterPlatforms, noMatch, sortByPlatform } from "./children.ts";
 import type { Cancel, ContentManager, ContentProvider } from "./content.ts";
 import type { Descriptor } from "./descriptor.ts";
 import type { Digest } from "./digest.ts";
 import { Documents, type ReadDocument } from "./documents.ts";
-import { checkDepth, filterPlatforms, limitManifests, noMatch, sortByPlatform } from "./graph.ts";
+import { type ImageSize, platformsIn, sizeIn } from "./image-facts.ts";
 import { type ImageConfig, type Manifest, parseImageConfig, parseIndex, parseManifest } from "./manifest.ts";
-import { isImageConfigType, isIndexType, isManifestType } from "./media-type.ts";
+import { isIndexType, isManifestType } from "./media-type.ts";
 import type { Platform } from "./platform.ts";
 import type { PlatformMatcher } from "./platform-match.ts";
 
@@ -77,12 +78,6 @@ export async function readDiffIDs(
   return (await findConfig(provider, target, options)).config.diffIDs;
 }
 
-/** A sum of bytes; `fault` is what cut it short. */
-export interface ImageSize {
-  readonly size: bigint;
-  readonly fault: unknown;
-}
-
 /** Bytes of index, best manifest, its config and layers, as their descriptors give them. */
 export async function imageSize(
   provider: ContentProvider,
@@ -92,26 +87,6 @@ export async function imageSize(
   return settleOne(provider, (documents) => sizeIn(documents, target, options.matcher), options);
 }
 
-/** The same by documents that are read; undefined when some are not yet. */
-export function sizeIn(documents: Documents, target: Descriptor, matcher: PlatformMatcher): ImageSize | undefined {
-  let size = 0n;
-  let whole = true;
-  const visit = (descriptor: Descriptor, depth: number): void => {
-    checkDepth(descriptor, depth);
-    size += descriptor.size;
-    const children = documents.childrenOf(descriptor);
-    if (children === undefined) whole = false;
-    else for (const child of limitManifests(descriptor, children, { matcher, limit: 1 })) visit(child, depth + 1);
-  };
-  let fault: unknown;
-  try {
-    visit(target, 0);
-  } catch (error) {
-    fault = error;
-  }
-  return whole ? { size, fault } : undefined;
-}
-
 /** The platforms an image names, in the order of the index; a manifest without one is asked for its config's. */
 export async function readPlatforms(
   provider: ContentProvider,
@@ -119,32 +94,6 @@ export async function readPlatforms(
   options: Cancel,
 ): Promise<readonly Platform[]> {
   return settleOne(provider, (documents) => platformsIn(documents, target), options);
-}
-
-/** The same by documents that are read; undefined when some are not yet. */
-export function platformsIn(documents: Documents, target: Descriptor): readonly Platform[] | undefined {
-  const platforms: Platform[] = [];
-  let whole = true;
-  const visit = (descriptor: Descriptor, depth: number): void => {
-    checkDepth(descriptor, depth);
-    const named = descriptor.platform ?? configPlatform(documents, descriptor);
-    if (named !== undefined) platforms.push(named);
-    if (descriptor.platform !== undefined) return;
-    const children = documents.childrenOf(descriptor);
-    if (children === undefined || (named === undefined && isImageConfigType(descriptor.mediaType))) whole = false;
-    for (const child of children ?? []) visit(child, depth + 1);
-  };
-  try {
-    visit(target, 0);
-  } catch (fault) {
-    // Something before it that is not read yet may be at fault first.
-    if (whole) throw fault;
-  }
-  return whole ? platforms : undefined;
-}
-
-function configPlatform(documents: Documents, descriptor: Descriptor): Platform | undefined {
-  return isImageConfigType(descriptor.mediaType) ? documents.platformOf(descriptor) : undefined;
 }
 
 /** Runs work on one image whose documents are read one by one. */

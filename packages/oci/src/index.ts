@@ -13,6 +13,7 @@ export { readTar, type TarEntry, type TarKind, type TarMetadata } from "./archiv
 export { type TarMember, writeTar } from "./archive/tar-writer.ts";
 export * from "./blob.ts";
 export * from "./chain-id.ts";
+export * from "./children.ts";
 export * from "./content.ts";
 export { type ConvertLayer, type ConvertOptions, convertImage } from "./convert/convert-image.ts";
 export { uncompressLayer } from "./convert/uncompress.ts";
@@ -25,6 +26,7 @@ export * from "./gc-labels.ts";
 export * from "./go-json.ts";
 export * from "./graph.ts";
 export * from "./image.ts";
+export * from "./image-facts.ts";
 export * from "./image-graph.ts";
 export { isJsonObject, type JsonObject, JsonReader, parseJsonObject } from "./json-reader.ts";
 export * from "./manifest.ts";

@@ -73,7 +73,9 @@ export class JsonReader {
 
   /** A map of strings; empty when absent. */
   stringMap(key: string): Readonly<Record<string, string>> {
-    const entries = Object.entries(this.#member(key) ?? {});
+    const member = this.#member(key);
+    if (member === undefined) return {};
+    const entries = Object.entries(member);
     return Object.fromEntries(
       entries.map(([name, value]) => {
         if (typeof value !== "string") throw this.fault(`${key}.${name}`, "not a string");

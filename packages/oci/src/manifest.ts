@@ -1,10 +1,10 @@
 import { ContainerdError } from "@ctr/api";
 import type { Descriptor } from "./descriptor.ts";
-import { readDescriptor } from "./descriptor-json.ts";
 import type { Digest } from "./digest.ts";
 import { JsonReader, parseJsonObject } from "./json-reader.ts";
 import { isIndexType, isManifestType } from "./media-type.ts";
 import { normalizePlatform, type Platform } from "./platform.ts";
+import { readDescriptor } from "./read-descriptor.ts";
 
 /** An image manifest, beside the bytes its digest was taken of. Image-spec, manifest.md. */
 export interface Manifest {

@@ -15,7 +15,13 @@ export const noPlatforms: PlatformMatcher = { matches: () => false, compare: () 
 
 /** `platform` and what runs on it, best first: amd64 also runs 386 and lower levels, arm64 also arm. */
 export function onlyPlatform(platform: Platform): PlatformMatcher {
-  return orderedPlatforms(runnableOn(normalizePlatform(platform)));
+  let known: PlatformMatcher | undefined;
+  // Most images are for one platform, and nobody asks.
+  const ordered = () => {
+    known ??= orderedPlatforms(runnableOn(normalizePlatform(platform)));
+    return known;
+  };
+  return { matches: (candidate) => ordered().matches(candidate), compare: (a, b) => ordered().compare(a, b) };
 }
 
 /** Exactly `platform`. */

@@ -65,7 +65,8 @@ function fromWords(os: string, architecture: string, variant: string | undefined
 /** `os/arch[/variant]`; `unknown` where there is no OS. */
 export function formatPlatform(platform: Platform): string {
   if (platform.os === "") return "unknown";
-  return [platform.os, platform.architecture, platform.variant ?? ""].filter((part) => part !== "").join("/");
+  const { os, architecture, variant = "" } = platform;
+  return `${os}${architecture === "" ? "" : `/${architecture}`}${variant === "" ? "" : `/${variant}`}`;
 }
 
 /** The same platform in its shortest usual words: aliases resolved, implied variants dropped or added. */

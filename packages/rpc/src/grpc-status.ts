@@ -37,7 +37,7 @@ export function statusFromFields(fields: readonly HeaderField[]): Status | undef
   // Most calls end in 0 without a message: these compile no pattern.
   if (code === undefined || (code !== "0" && !/^\d{1,3}$/.test(code))) return undefined;
   const text = fieldValue(fields, "grpc-message");
-  const message = text === undefined ? "" : percentDecode(text);
+  const message = text === undefined || text === "" ? "" : percentDecode(text);
   const details = fieldValue(fields, "grpc-status-details-bin");
   return { code: Number(code), message, details: details === undefined ? [] : decodeDetails(details) };
 }
@@ -96,7 +96,8 @@ export function statusOfMessageError(error: MessageError): Status {
 
 /** The first value of a field. */
 export function fieldValue(fields: readonly HeaderField[], name: string): string | undefined {
-  return fields.find((field) => field[0] === name)?.[1];
+  for (const field of fields) if (field[0] === name) return field[1];
+  return undefined;
 }
 
 /** UTF-8, with everything but printable ASCII, and `%`, as %XX: how `grpc-message` is sent. */

@@ -1,6 +1,6 @@
 import { huffmanDecode } from "./hpack-huffman.ts";
 import { type BlockCursor, compressionError, decodeInteger } from "./hpack-integer.ts";
-import { DynamicTable, ENTRY_OVERHEAD_BYTES, type HeaderField, staticTable } from "./hpack-table.ts";
+import { DynamicTable, ENTRY_OVERHEAD_BYTES, type HeaderField, STATIC_ENTRIES, staticField } from "./hpack-table.ts";
 
 /** A decoded header list, or why it was not kept: the block was read to its end so that the tables stay in step. */
 export type DecodedHeaders =
@@ -72,8 +72,7 @@ export class HpackDecoder {
   }
 
   #lookup(index: number): HeaderField {
-    const field =
-      index <= staticTable.length ? staticTable[index - 1] : this.#table.get(index - staticTable.length - 1);
+    const field = index <= STATIC_ENTRIES ? staticField(index) : this.#table.get(index - STATIC_ENTRIES - 1);
     if (!field) throw compressionError(`no header field at index ${index}`);
     return field;
   }

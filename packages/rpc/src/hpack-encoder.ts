@@ -1,5 +1,5 @@
 import { encodeInteger } from "./hpack-integer.ts";
-import { type HeaderField, staticTable } from "./hpack-table.ts";
+import { type HeaderField, STATIC_ENTRIES, staticField } from "./hpack-table.ts";
 
 /**
  * A header block in RFC 7541's form, from the static table and literals that are never added to the peer's dynamic
@@ -38,7 +38,7 @@ function encodeString(out: number[], text: string): void {
 /** The index of name and value together, 0 for none: the entries of one name follow each other. */
 function wholeIndex(first: number, name: string, value: string): number {
   for (let index = first; ; index++) {
-    const entry = staticTable[index - 1];
+    const entry = staticField(index);
     if (entry?.[0] !== name) return 0;
     if (entry[1] === value && value !== "") return index;
   }
@@ -46,6 +46,6 @@ function wholeIndex(first: number, name: string, value: string): number {
 
 /** The first index of `name`, 0 for none; a scan, as a map of the table costs more than a short program ever looks up. */
 function indexOfName(name: string): number {
-  for (let index = 1; index <= staticTable.length; index++) if (staticTable[index - 1]?.[0] === name) return index;
+  for (let index = 1; index <= STATIC_ENTRIES; index++) if (staticField(index)?.[0] === name) return index;
   return 0;
 }

@@ -8,7 +8,11 @@ const EOS = 256;
  * made into a tree: a short-lived client decodes a few dozen octets in its life.
  */
 const symbolsByLength: readonly string[] = [
-  ...["", "", "", "", ""],
+  "",
+  "",
+  "",
+  "",
+  "",
   "012aceiost",
   " %-./3456789=A_bdfghlmnpru",
   ":BCDEFGHIJKLMNOPQRSTUVWYjkqvwxyz",
@@ -20,7 +24,9 @@ const symbolsByLength: readonly string[] = [
   "\0$@[]~",
   "^}",
   "<`{",
-  ...["", "", ""],
+  "",
+  "",
+  "",
   "\\\xc3\xd0",
   "\x80\x82\x83\xa2\xb8\xc2\xe0\xe2",
   "\x99\xa1\xa7\xac\xb0\xb1\xb3\xd1\xd8\xd9\xe3\xe5\xe6",

@@ -1,5 +1,6 @@
 export { type Channel, createClient } from "./channel.ts";
 export { type ConnectH2cOptions, connectH2c } from "./client.ts";
+export { createDeferred, type Deferred } from "./deferred.ts";
 export { type InProcessOptions, openInProcessChannel } from "./in-process.ts";
 export { type RegisteredService, registerService } from "./route.ts";
 export { type H2cServer, type ServeH2cOptions, serveH2c } from "./server.ts";

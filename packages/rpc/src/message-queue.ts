@@ -1,3 +1,4 @@
+import { createDeferred } from "./deferred.ts";
 import { readUint32 } from "./frame.ts";
 
 /** Compression flag and length before every gRPC message. */
@@ -82,15 +83,15 @@ export class MessageQueue {
 
   /** The next message; undefined after the last one. */
   take(): Promise<Uint8Array | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
-      try {
-        this.#serve();
-      } catch (error) {
-        this.#waiters.pop();
-        reject(error);
-      }
-    });
+    const { promise, resolve, reject } = createDeferred<Uint8Array | undefined>();
+    this.#waiters.push({ resolve, reject });
+    try {
+      this.#serve();
+    } catch (error) {
+      this.#waiters.pop();
+      reject(error);
+    }
+    return promise;
   }
 
   #serve(): void {

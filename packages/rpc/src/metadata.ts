@@ -5,22 +5,26 @@ const NAME_CHARS = "0123456789abcdefghijklmnopqrstuvwxyz_.-";
 
 /** Header fields of call metadata. Throws on a name or text value that gRPC does not allow. */
 export function metadataToFields(metadata: Metadata): HeaderField[] {
-  return Object.entries(metadata).map(([name, value]) => {
-    if (!isName(name) || name.startsWith("grpc-"))
-      throw new Error(`metadata name ${JSON.stringify(name)} is not allowed`);
-    if (name.endsWith("-bin")) {
-      return [name, bytesToBase64(typeof value === "string" ? new TextEncoder().encode(value) : value)];
-    }
-    if (typeof value !== "string" || !isText(value)) {
-      throw new Error(`metadata ${name}: bytes need a name ending in -bin, text must be printable ASCII`);
-    }
-    return [name, value];
-  });
+  const fields: HeaderField[] = [];
+  for (const name in metadata) fields.push(metadataField(name, metadata[name] ?? ""));
+  return fields;
+}
+
+function metadataField(name: string, value: string | Uint8Array): HeaderField {
+  if (!isName(name) || name.startsWith("grpc-"))
+    throw new Error(`metadata name ${JSON.stringify(name)} is not allowed`);
+  if (name.endsWith("-bin")) {
+    return [name, bytesToBase64(typeof value === "string" ? new TextEncoder().encode(value) : value)];
+  }
+  if (typeof value !== "string" || !isText(value)) {
+    throw new Error(`metadata ${name}: bytes need a name ending in -bin, text must be printable ASCII`);
+  }
+  return [name, value];
 }
 
 // Loops, not patterns: compiling the two costs each program 0.07 ms.
 function isName(name: string): boolean {
-  for (const char of name) if (!NAME_CHARS.includes(char)) return false;
+  for (let at = 0; at < name.length; at++) if (!NAME_CHARS.includes(name.charAt(at))) return false;
   return name !== "";
 }
 

@@ -1,4 +1,5 @@
 import { onAbort } from "./abort-listener.ts";
+import { createDeferred } from "./deferred.ts";
 import { connectOnBun, listenOnBun } from "./socket-bun.ts";
 
 /** Where a peer listens: a unix socket, or a TCP port on a host. */
@@ -68,21 +69,21 @@ export async function connectSocket(
 ): Promise<void> {
   options.signal.throwIfAborted();
   const connect = typeof Bun === "undefined" ? (await import("./socket-node.ts")).connectOnNode : connectOnBun;
-  await new Promise<void>((resolve, reject) => {
-    const attempt = new ConnectAttempt(attach, reject);
-    const address = formatTarget(target);
-    const settle = attempt.limit(address, options);
-    connect(target, (socket) => attempt.opened(socket)).then(
-      () => {
-        settle();
-        resolve();
-      },
-      (error: unknown) => {
-        settle();
-        reject(new ConnectError(address, errnoOf(error), error));
-      },
-    );
-  });
+  const { promise, resolve, reject } = createDeferred<void>();
+  const attempt = new ConnectAttempt(attach, reject);
+  const address = formatTarget(target);
+  const settle = attempt.limit(address, options);
+  connect(target, (socket) => attempt.opened(socket)).then(
+    () => {
+      settle();
+      resolve();
+    },
+    (error: unknown) => {
+      settle();
+      reject(new ConnectError(address, errnoOf(error), error));
+    },
+  );
+  await promise;
 }
 
 /** Listens on `target`; each connection is given to `attach`. */

@@ -1,7 +1,6 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
-import { bool, duration, int, string, stringSlice } from "../flag.ts";
+import { bool, duration, int, quietFlag, string, stringSlice } from "../flag.ts";
 import { hostPlatformName } from "../host-platform.ts";
-import { quietFlag } from "./quiet-flag.ts";
 import { labelFlag, platformFlags, registryFlags, snapshotterFlag } from "./shared-flags.ts";
 
 const local = { local: bool("work in this program instead of the daemon's transfer service") };
@@ -9,22 +8,22 @@ const syncFs = { "sync-fs": bool("write everything to disk after unpacking; need
 
 export const check = declareCommand("check", "Check which images are complete and unpacked", {
   usage: "[flags] [<filter>, ...]",
-  flags: { ...quietFlag("names of images that are complete and unpacked"), ...snapshotterFlag },
+  flags: () => ({ ...quietFlag("names of images that are complete and unpacked"), ...snapshotterFlag() }),
 });
 export const exportImages = declareCommand("export", "Write images to a tar archive", {
   usage: "[flags] <out> <image> ...",
   description: "OUT may be - for standard output.",
-  flags: {
+  flags: () => ({
     "skip-manifest-json": bool("leave out Docker's manifest.json"),
     "skip-non-distributable": bool("leave out layers that may not be distributed"),
-    ...platformFlags,
+    ...platformFlags(),
     ...local,
-  },
+  }),
 });
 export const importImages = declareCommand("import", "Read images from a tar archive", {
   usage: "[flags] <in>",
   description: "IN may be - for standard input.",
-  flags: {
+  flags: () => ({
     "base-name": string("prefix for names, and filter of the names to keep"),
     digests: bool("also name images by digest"),
     "skip-digest-for-named": bool("no digest name for what has a name; needs --digests"),
@@ -36,61 +35,61 @@ export const importImages = declareCommand("import", "Read images from a tar arc
     "compress-blobs": bool("compress plain layers; Docker archives have such"),
     "discard-unpacked-layers": bool("let layers be collected once unpacked; needs --local"),
     ...syncFs,
-    ...snapshotterFlag,
+    ...snapshotterFlag(),
     ...labelFlag("the images"),
-  },
+  }),
 });
 export const inspect = declareCommand("inspect", "Show an image as a tree of descriptors", {
   aliases: ["i"],
   usage: "<image> [flags]",
-  flags: { content: bool("show labels and JSON of every blob too") },
+  flags: () => ({ content: bool("show labels and JSON of every blob too") }),
 });
 export const list = declareCommand("list", "List images", {
   aliases: ["ls"],
   usage: "[flags] [<filter>, ...]",
-  flags: quietFlag("image names"),
+  flags: () => quietFlag("image names"),
 });
 export const mount = declareCommand("mount", "Mount an image's root filesystem", {
   usage: "[flags] <ref> [<target>]",
-  flags: {
-    ...registryFlags,
-    ...snapshotterFlag,
+  flags: () => ({
+    ...registryFlags(),
+    ...snapshotterFlag(),
     ...labelFlag("nothing: without effect"),
     rw: bool("mount it writable"),
     platform: string("platform as os/arch[/variant]", { default: hostPlatformName() }),
     "sync-fs": bool("write everything to disk after unpacking"),
     expiration: duration("keep the snapshot for this long", { alias: "x", default: 3_600_000_000_000n }),
-  },
+  }),
 });
 export const unmount = declareCommand("unmount", "Unmount an image", {
   usage: "[flags] <target>",
-  flags: {
-    ...registryFlags,
-    ...snapshotterFlag,
+  flags: () => ({
+    ...registryFlags(),
+    ...snapshotterFlag(),
     ...labelFlag("nothing: without effect"),
     rm: bool("delete the lease and the snapshot too"),
-  },
+  }),
 });
 export const pull = declareCommand("pull", "Download an image and unpack it", {
   usage: "[flags] <ref>",
   description: "REF is written in full, as docker.io/library/alpine:latest.",
-  flags: {
-    ...registryFlags,
-    ...snapshotterFlag,
+  flags: () => ({
+    ...registryFlags(),
+    ...snapshotterFlag(),
     ...labelFlag("the image"),
-    ...platformFlags,
+    ...platformFlags(),
     "all-metadata": bool("metadata of all platforms; containerd 1.6 needs it, later ones imply it", { hidden: true }),
     "skip-metadata": bool("leave out the manifests of other platforms"),
     "print-chainid": bool("print the chain ID of the unpacked image; needs --local"),
     "max-concurrent-downloads": int("layers to download at once; needs --local"),
     ...local,
     ...syncFs,
-  },
+  }),
 });
 export const push = declareCommand("push", "Upload an image to a registry", {
   usage: "[flags] <remote> [<local>]",
-  flags: {
-    ...registryFlags,
+  flags: () => ({
+    ...registryFlags(),
     manifest: string("digest of the manifest to push; needs --local"),
     "manifest-type": string("media type of --manifest; needs --local", {
       default: "application/vnd.oci.image.manifest.v1+json",
@@ -99,40 +98,40 @@ export const push = declareCommand("push", "Upload an image to a registry", {
     "max-concurrent-uploaded-layers": int("layers to upload at once; needs --local"),
     ...local,
     "allow-non-distributable-blobs": bool("upload layers that may not be distributed too; needs --local"),
-  },
+  }),
 });
 export const prune = declareCommand("prune", "Delete images that no container uses", {
   description: "an image is used where a container's record names it, whether it runs or not",
-  flags: { all: bool("delete them; without it nothing happens") },
+  flags: () => ({ all: bool("delete them; without it nothing happens") }),
 });
 export const remove = declareCommand("delete", "Delete images by name", {
   aliases: ["del", "remove", "rm"],
   usage: "[flags] <ref> [<ref>, ...]",
-  flags: { sync: bool("wait until what they alone kept is collected") },
+  flags: () => ({ sync: bool("wait until what they alone kept is collected") }),
 });
 export const tag = declareCommand("tag", "Give an image further names", {
   usage: "[flags] <source_ref> <target_ref> [<target_ref>, ...]",
-  flags: {
+  flags: () => ({
     force: bool("replace a name that exists"),
     ...local,
     "skip-reference-check": bool("take any text as a name"),
-  },
+  }),
 });
 export const label = declareCommand("label", "Set or clear labels of an image", {
   usage: "[flags] <name> [<key>=<value>, ...]",
   description: "KEY= clears the label KEY.",
-  flags: { "replace-all": bool("drop the labels not named", { alias: "r" }) },
+  flags: () => ({ "replace-all": bool("drop the labels not named", { alias: "r" }) }),
 });
 export const convert = declareCommand("convert", "Store an image in another form, under another name", {
   usage: "[flags] <source_ref> <target_ref>",
-  flags: {
+  flags: () => ({
     uncompress: bool("layers as plain tars"),
     oci: bool("media types of the OCI instead of Docker's"),
     erofs: string("layers as EROFS images, raw or zstd"),
     "erofs-compressors": string("compressors handed to mkfs.erofs"),
     "erofs-mkfs-options": string("further arguments of mkfs.erofs"),
-    ...platformFlags,
-  },
+    ...platformFlags(),
+  }),
 });
 export const buildErofsCache = declareCommand(
   "build-erofs-cache",
@@ -140,12 +139,12 @@ export const buildErofsCache = declareCommand(
   {
     usage: "[flags] <image_ref> <cache_dir>",
     description: "The directory is what the erofs snapshotter's layer_content_cache names. Needs mkfs.erofs.",
-    flags: {
+    flags: () => ({
       compressors: string("compressors handed to mkfs.erofs"),
       "mkfs-options": string("further arguments of mkfs.erofs"),
       platform: string("platform as os/arch[/variant]"),
       dmverity: bool("append a hash tree of dm-verity, and write its root beside each image"),
-    },
+    }),
   },
 );
 export const usage = declareCommand("usage", "Show how much disk an unpacked image takes", {

@@ -1,6 +1,5 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
-import { bool } from "../flag.ts";
-import { quietFlag } from "./quiet-flag.ts";
+import { bool, quietFlag } from "../flag.ts";
 
 export const create = declareCommand("create", "Create a namespace", {
   aliases: ["c"],
@@ -9,12 +8,12 @@ export const create = declareCommand("create", "Create a namespace", {
 export const list = declareCommand("list", "List namespaces", {
   aliases: ["ls"],
   usage: "[flags]",
-  flags: quietFlag("names"),
+  flags: () => quietFlag("names"),
 });
 export const remove = declareCommand("remove", "Delete empty namespaces", {
   aliases: ["rm"],
   usage: "<name> [<name>, ...]",
-  flags: { cgroup: bool("delete the namespace's cgroup too", { alias: "c" }) },
+  flags: () => ({ cgroup: bool("delete the namespace's cgroup too", { alias: "c" }) }),
 });
 export const label = declareCommand("label", "Set or clear labels of a namespace", {
   usage: "<name> [<key>=<value>, ...]",

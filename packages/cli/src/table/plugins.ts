@@ -1,11 +1,10 @@
 import { declareCommand, type Entry, entry } from "../command.ts";
-import { bool } from "../flag.ts";
-import { quietFlag } from "./quiet-flag.ts";
+import { bool, quietFlag } from "../flag.ts";
 import { runtimeFlags } from "./shared-flags.ts";
 
 export const list = declareCommand("list", "List the daemon's plugins", {
   aliases: ["ls"],
-  flags: { ...quietFlag("plugin ids"), detailed: bool("all details of every plugin", { alias: "d" }) },
+  flags: () => ({ ...quietFlag("plugin ids"), detailed: bool("all details of every plugin", { alias: "d" }) }),
 });
 export const inspectRuntime = declareCommand("inspect-runtime", "Print what a runtime tells of itself, as JSON", {
   usage: "[flags]",

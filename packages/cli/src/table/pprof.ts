@@ -8,12 +8,15 @@ export const flags = {
 };
 const inherits = flags;
 
-export const block = declareCommand("block", profiles.block, { inherits, flags: debugFlag(0n) });
-export const goroutines = declareCommand("goroutines", profiles.goroutines, { inherits, flags: debugFlag(2n) });
-export const heap = declareCommand("heap", profiles.heap, { inherits, flags: debugFlag(0n) });
-export const profile = declareCommand("profile", profiles.profile, { inherits, flags: timedFlags(30n) });
-export const threadcreate = declareCommand("threadcreate", profiles.threadcreate, { inherits, flags: debugFlag(0n) });
-export const trace = declareCommand("trace", profiles.trace, { inherits, flags: timedFlags(5n) });
+export const block = declareCommand("block", profiles.block, { inherits, flags: () => debugFlag(0n) });
+export const goroutines = declareCommand("goroutines", profiles.goroutines, { inherits, flags: () => debugFlag(2n) });
+export const heap = declareCommand("heap", profiles.heap, { inherits, flags: () => debugFlag(0n) });
+export const profile = declareCommand("profile", profiles.profile, { inherits, flags: () => timedFlags(30n) });
+export const threadcreate = declareCommand("threadcreate", profiles.threadcreate, {
+  inherits,
+  flags: () => debugFlag(0n),
+});
+export const trace = declareCommand("trace", profiles.trace, { inherits, flags: () => timedFlags(5n) });
 
 const load = () => import("../commands/pprof.ts");
 

@@ -6,7 +6,7 @@ import { words } from "./words.ts";
 /** `ctr run`, with more flags than all other commands of the top level. */
 export const run = declareCommand(words.run.name, words.run.summary, {
   usage: "[flags] Image|RootFS ID [COMMAND] [ARG...]",
-  flags: {
+  flags: () => ({
     rm: bool("delete the container when it ends"),
     "null-io": bool("throw all output away"),
     "log-uri": string("where the shim writes the output, as file:///path or binary:///path"),
@@ -26,8 +26,8 @@ export const run = declareCommand(words.run.name, words.run.summary, {
     "cpuset-cpus": string("CPUs it may run on, such as 0-2,5"),
     "cpuset-mems": string("memory nodes it may use"),
     "rlimit-nofile": string("limit of open files, as soft[:hard]"),
-    ...containerFlags,
-  },
+    ...containerFlags(),
+  }),
   ownArgs: true,
 });
 

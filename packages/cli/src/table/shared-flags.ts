@@ -1,9 +1,9 @@
 import { bool, int64, intSlice, string, stringSlice, uint64 } from "../flag.ts";
 
 /** `--snapshotter`, wherever one may be chosen. */
-export const snapshotterFlag = {
+export const snapshotterFlag = () => ({
   snapshotter: string("snapshotter to use; empty for the default", { env: "CONTAINERD_SNAPSHOTTER" }),
-};
+});
 
 /** `--label`, repeatable. */
 export const labelFlag = (target: string) => ({
@@ -11,7 +11,7 @@ export const labelFlag = (target: string) => ({
 });
 
 /** How a registry is reached and who asks. */
-export const registryFlags = {
+export const registryFlags = () => ({
   "skip-verify": bool("accept any TLS certificate", { alias: "k" }),
   "plain-http": bool("speak HTTP instead of HTTPS to the registry"),
   user: string("registry user, as user[:password]", { alias: "u" }),
@@ -22,27 +22,27 @@ export const registryFlags = {
   tlskey: string("file of the client key"),
   "http-dump": bool("log every HTTP request and response of the registry"),
   "http-trace": bool("log connections and name look-ups"),
-};
+});
 
 /** Which platforms of an index are meant. */
-export const platformFlags = {
+export const platformFlags = () => ({
   platform: stringSlice("platform as os/arch[/variant]; may be repeated"),
   "all-platforms": bool("every platform of the image"),
-};
+});
 
 /** Which runtime, and how it is set up. */
-export const runtimeFlags = {
+export const runtimeFlags = () => ({
   runtime: string("name of the runtime, or path of a shim", { default: "io.containerd.runc.v2" }),
   "runtime-config-path": string("configuration file handed to a runtime other than runc"),
   "runc-binary": string("runc executable to use"),
   "runc-root": string("directory in which runc keeps its state"),
   "runc-systemd-cgroup": bool("let systemd make the cgroup"),
-};
+});
 
 /** How the spec, the record and the runtime of a new container are made; `run` and `containers create`. */
-export const containerFlags = {
-  ...runtimeFlags,
-  ...snapshotterFlag,
+export const containerFlags = () => ({
+  ...runtimeFlags(),
+  ...snapshotterFlag(),
   "snapshotter-label": stringSlice("label for the container's snapshot"),
   config: string("OCI spec file to use as it is", { alias: "c" }),
   cwd: string("working directory of the process"),
@@ -78,4 +78,4 @@ export const containerFlags = {
   "cpu-period": uint64("length of a CPU period, in microseconds"),
   "rootfs-propagation": string("mount propagation of the root filesystem"),
   device: stringSlice("host device, directory of devices or CDI name"),
-};
+});

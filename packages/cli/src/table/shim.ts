@@ -17,7 +17,7 @@ export const remove = declareCommand("delete", "Delete a task that has ended", {
 export const exec = declareCommand("exec", "Start another process in the container of a task", {
   inherits,
   description: "takes the id of the new process",
-  flags: {
+  flags: () => ({
     stdin: string("FIFO to read the process's input from; made if it is not there"),
     stdout: string("FIFO to write its output to"),
     stderr: string("FIFO to write its errors to"),
@@ -26,7 +26,7 @@ export const exec = declareCommand("exec", "Start another process in the contain
     env: stringSlice("without effect: the file of --spec has the environment", { alias: "e" }),
     cwd: string("without effect: the file of --spec has the working directory"),
     spec: string("file of the process, as JSON of the runtime specification"),
-  },
+  }),
 });
 export const start = declareCommand("start", "Start a task that was created", {
   inherits,
@@ -34,19 +34,22 @@ export const start = declareCommand("start", "Start a task that was created", {
 });
 export const state = declareCommand("state", "Print the state of a task's process as JSON", {
   inherits,
-  flags: { "task-id": string("id of the task; that of --id without it", { alias: "t" }), ...versionFlag },
+  flags: () => ({ "task-id": string("id of the task; that of --id without it", { alias: "t" }), ...versionFlag }),
 });
 export const shutdown = declareCommand("shutdown", "End a shim that has no task left", {
   inherits,
-  flags: versionFlag,
+  flags: () => versionFlag,
 });
 
-export const block = declareCommand("block", profiles.block, { inherits, flags: debugFlag(0n) });
-export const goroutines = declareCommand("goroutines", profiles.goroutines, { inherits, flags: debugFlag(2n) });
-export const heap = declareCommand("heap", profiles.heap, { inherits, flags: debugFlag(0n) });
-export const profile = declareCommand("profile", profiles.profile, { inherits, flags: timedFlags(30n) });
-export const threadcreate = declareCommand("threadcreate", profiles.threadcreate, { inherits, flags: debugFlag(0n) });
-export const trace = declareCommand("trace", profiles.trace, { inherits, flags: timedFlags(5n) });
+export const block = declareCommand("block", profiles.block, { inherits, flags: () => debugFlag(0n) });
+export const goroutines = declareCommand("goroutines", profiles.goroutines, { inherits, flags: () => debugFlag(2n) });
+export const heap = declareCommand("heap", profiles.heap, { inherits, flags: () => debugFlag(0n) });
+export const profile = declareCommand("profile", profiles.profile, { inherits, flags: () => timedFlags(30n) });
+export const threadcreate = declareCommand("threadcreate", profiles.threadcreate, {
+  inherits,
+  flags: () => debugFlag(0n),
+});
+export const trace = declareCommand("trace", profiles.trace, { inherits, flags: () => timedFlags(5n) });
 
 const loadPprof = () => import("../commands/shim/pprof.ts");
 const pprof = group(

@@ -3,12 +3,12 @@ import { bool, string } from "../flag.ts";
 import { labelFlag, snapshotterFlag } from "./shared-flags.ts";
 
 /** `snapshots --snapshotter NAME …`. */
-const inherits = snapshotterFlag;
+const inherits = snapshotterFlag();
 
-const mountFlags = {
+const mountFlags = () => ({
   target: string("mount point for the commands printed", { alias: "t" }),
   mounts: bool("print the mounts as JSON"),
-};
+});
 
 export const commit = declareCommand("commit", "Turn an active snapshot into a committed one", {
   inherits,
@@ -18,12 +18,12 @@ export const diff = declareCommand("diff", "Write the difference between two sna
   inherits,
   usage: "[flags] <idA> [<idB>]",
   description: "With one snapshot: the difference to its parent.",
-  flags: {
+  flags: () => ({
     "media-type": string("media type of the layer", { default: "application/vnd.oci.image.layer.v1.tar+gzip" }),
     ref: string("ref of the write"),
     keep: bool("keep the layer in the content store"),
     ...labelFlag("the layer"),
-  },
+  }),
 });
 export const info = declareCommand("info", "Print a snapshot's record as JSON", { inherits, usage: "<key>" });
 export const list = declareCommand("list", "List snapshots", { inherits, aliases: ["ls"] });
@@ -31,7 +31,7 @@ export const mounts = declareCommand("mounts", "Print the commands that mount a 
   inherits,
   aliases: ["m", "mount"],
   usage: "<target> <key>",
-  flags: { temp: bool("let the daemon mount what the commands need") },
+  flags: () => ({ temp: bool("let the daemon mount what the commands need") }),
 });
 export const prepare = declareCommand("prepare", "Create a writable snapshot", {
   inherits,
@@ -51,12 +51,12 @@ export const label = declareCommand("label", "Set or clear labels of a snapshot"
 export const tree = declareCommand("tree", "Show snapshots under their parents", { inherits });
 export const unpack = declareCommand("unpack", "Unpack the image whose target has a digest", {
   usage: "[flags] <digest>",
-  flags: { "sync-fs": bool("write everything to disk after unpacking"), ...snapshotterFlag },
+  flags: () => ({ "sync-fs": bool("write everything to disk after unpacking"), ...snapshotterFlag() }),
 });
 export const usage = declareCommand("usage", "Show how much disk snapshots take", {
   inherits,
   usage: "[flags] [<key>, ...]",
-  flags: { b: bool("plain bytes") },
+  flags: () => ({ b: bool("plain bytes") }),
 });
 export const view = declareCommand("view", "Create a read-only snapshot", {
   inherits,
@@ -65,7 +65,7 @@ export const view = declareCommand("view", "Create a read-only snapshot", {
 });
 
 /** The flags of the group. */
-export const flags = snapshotterFlag;
+export const flags = inherits;
 /** The commands of the group. */
 export const entries: readonly Entry[] = [
   entry(commit, async () => (await import("../commands/snapshots/commit.ts")).commitCommand),

@@ -6,7 +6,7 @@ import type { Logger } from "../log.ts";
 import { type CredentialSurroundings, chooseCredentials } from "../registry-credentials.ts";
 import type { registryFlags } from "../table/shared-flags.ts";
 
-type RegistryFlags = FlagValues<typeof registryFlags>;
+type RegistryFlags = FlagValues<ReturnType<typeof registryFlags>>;
 type Around = CredentialSurroundings & { readonly log: Logger };
 
 /** The registry's side of a transfer, as the registry flags describe it. `--hosts-dir` is the daemon's to read. */

@@ -28,13 +28,14 @@ export function readDocuments(
   // In the words that an error has once it has been through a channel.
   const missing = (digest: Digest) =>
     new ContainerdError({ code: "not_found", what: `content digest ${digest}: not found` });
-  const found = new Map<Digest, ReadDocument>(digests.map((digest) => [digest, { fault: missing(digest) }]));
+  const found = new Map<Digest, ReadDocument>();
   for (const row of rows) {
     const digest = parseDigest(row.digest);
     const bytes = row.size > SMALL_BYTES ? undefined : wholeFile(blobPath(layout, digest));
     if (bytes?.byteLength !== Number(row.size)) return undefined;
     found.set(digest, bytes);
   }
+  for (const digest of digests) if (!found.has(digest)) found.set(digest, { fault: missing(digest) });
   return found;
 }
 

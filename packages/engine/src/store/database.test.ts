@@ -1,6 +1,6 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Database, type ReadTx } from "./database.ts";
@@ -103,6 +103,42 @@ test("write() refuses once another program has changed the schema meanwhile", ()
   raw.run(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
   raw.close();
   expect(() => insert(db, "a")).toThrow(expect.objectContaining({ code: "failed_precondition" }));
+});
+
+test("Database that only read leaves the log of the one that wrote where it is, and has written nothing", () => {
+  const path = join(newDir(), "meta.db");
+  {
+    using db = new Database(path);
+    insert(db, "a");
+  }
+  {
+    using db = new Database(path);
+    expect(namesIn(db)).toEqual(["a"]);
+    expect(db.hasWritten).toBe(false);
+  }
+  expect(existsSync(`${path}-wal`)).toBe(true);
+});
+
+test("read() sees what the first write after it wrote, and what others did meanwhile", () => {
+  const path = join(newDir(), "meta.db");
+  new Database(path)[Symbol.dispose]();
+  using db = new Database(path);
+  expect(namesIn(db)).toEqual([]);
+  using other = new Database(path);
+  insert(other, "b");
+  expect(namesIn(db)).toEqual(["b"]);
+  insert(db, "a");
+  expect(namesIn(db)).toEqual(["a", "b"]);
+  expect(db.hasWritten).toBe(true);
+});
+
+test("write() is refused once the database was closed", () => {
+  const path = join(newDir(), "meta.db");
+  new Database(path)[Symbol.dispose]();
+  const db = new Database(path);
+  db[Symbol.dispose]();
+  db[Symbol.dispose]();
+  expect(() => insert(db, "a")).toThrow(expect.objectContaining({ code: "internal" }));
 });
 
 test("Database says that a file is no database", () => {

@@ -1,16 +1,13 @@
 import { closeSync, openSync, readSync } from "node:fs";
+import { ContainerdError } from "@ctr/api";
 import { hasErrno } from "./disk-error.ts";
+import { REPAIR } from "./sqlite-error.ts";
 
 /** https://sqlite.org/fileformat2.html#the_wal_header: the last bit says in which order checksums are computed. */
 const MAGIC = 0x377f0682;
 
 /** Stands where a log would while a repair puts a new database in place. */
 export const CUT_OFF = "a repair was cut off";
-
-/** Whether a database has a log with anything in it: every command asks, and loading node:fs takes a millisecond. */
-export function hasLog(path: string): boolean {
-  return Bun.file(`${path}-wal`).size > 0;
-}
 
 /**
  * What is wrong with the write-ahead log of a database. SQLite passes over one that does not begin as a log does, and
@@ -23,6 +20,13 @@ export function findLogFault(path: string): string | undefined {
   const magic = header.byteLength < 4 ? 0 : header.readUInt32BE(0);
   const known = magic === 0 || magic === MAGIC || magic === MAGIC + 1;
   return known ? undefined : `${log} is no write-ahead log: what was written last is lost`;
+}
+
+/** Throws `data_loss` where the log of a database is none. */
+export function refuseForeignLog(path: string): void {
+  const why = findLogFault(path);
+  if (why === undefined) return;
+  throw new ContainerdError({ code: "data_loss", what: "cannot open database", where: { path }, why, fix: REPAIR });
 }
 
 /** The first bytes of a file: fewer than `length` when it has no more. Whoever closes the database last removes it. */

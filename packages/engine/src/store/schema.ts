@@ -1,3 +1,5 @@
+import type { READ_VERSION } from "./reader.ts";
+
 /**
  * The tables as a tree; indented ones hang off the row above them by its key. Every key begins with the namespace.
  *
@@ -131,7 +133,9 @@ CREATE TABLE activations (
 `;
 
 /** What brings a database from version n to n + 1, by n. Only ever appended to. */
-export const migrations: readonly string[] = [FIRST_SCHEMA, PROXIED_SNAPSHOTS, ACTIVATIONS];
+export const migrations = [FIRST_SCHEMA, PROXIED_SNAPSHOTS, ACTIVATIONS] as const satisfies readonly string[] & {
+  readonly length: typeof READ_VERSION;
+};
 
 /** The version this program writes; it reads and writes no other. */
 export const SCHEMA_VERSION = migrations.length;

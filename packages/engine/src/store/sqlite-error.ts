@@ -1,4 +1,3 @@
-import { SQLiteError } from "bun:sqlite";
 import { ContainerdError, type ErrorCode } from "@ctr/api";
 
 /** What to do about a damaged database. */
@@ -25,15 +24,34 @@ const codes: Readonly<Record<number, readonly [code: ErrorCode, fix?: string]>> 
 const NO_ROOM_FOR_INDEX = 4874;
 const FULL = 13;
 
+/** How long anyone waits for another process's transaction; those last milliseconds, unless somebody is stopped in one. */
+export const BUSY_TIMEOUT_MS = 10_000;
+
 /** Everything a use of the database may throw, as the one error class; errors of ours pass. */
 export function sqliteError(error: unknown, what: string, path: string): unknown {
-  if (!(error instanceof SQLiteError)) return error;
-  const [code, fix] = codes[error.errno === NO_ROOM_FOR_INDEX ? FULL : error.errno & 0xff] ?? ["internal"];
+  const result = resultOf(error);
+  if (result === undefined) return error;
+  const [code, fix] = codes[result === NO_ROOM_FOR_INDEX ? FULL : result & 0xff] ?? ["internal"];
   const hint = fix === undefined ? {} : { fix };
-  return new ContainerdError({ code, what, where: { path }, why: error.message, cause: error, ...hint });
+  const why = error instanceof Error ? error.message : String(error);
+  return new ContainerdError({ code, what, where: { path }, why, cause: error, ...hint });
 }
 
 /** Another connection is in the way, and will be out of it: SQLITE_BUSY in all its forms. */
 export function isBusy(error: unknown): boolean {
-  return error instanceof SQLiteError && (error.errno & 0xff) === 5;
+  const result = resultOf(error);
+  return result !== undefined && (result & 0xff) === 5;
+}
+
+/** What is there can only be read once a writer has mended it: SQLITE_READONLY in all its forms. */
+export function needsWriter(error: unknown): boolean {
+  const result = resultOf(error);
+  return result !== undefined && (result & 0xff) === 8;
+}
+
+/** SQLite's extended result code, as `bun:sqlite` and as `node:sqlite` tell it; undefined for any other error. */
+function resultOf(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error.name === "SQLiteError" && "errno" in error) return Number(error.errno);
+  return "errcode" in error ? Number(error.errcode) : undefined;
 }

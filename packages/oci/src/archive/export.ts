@@ -1,12 +1,13 @@
 import { ContainerdError } from "@ctr/api";
 import { readBlob } from "../blob.ts";
+import { filterPlatforms, sortByPlatform } from "../children.ts";
 import type { Cancel, ContentManager, ContentProvider } from "../content.ts";
 import type { Descriptor } from "../descriptor.ts";
 import { descriptorToGoJson } from "../descriptor-json.ts";
 import { type Digest, digestAlgorithm, digestHex, openDigester } from "../digest.ts";
 import { familiarDockerName } from "../docker-reference.ts";
 import { compareUtf8, encodeGoJson } from "../go-json.ts";
-import { filterPlatforms, readChildren, sortByPlatform, walkGraph } from "../graph.ts";
+import { readChildren, walkGraph } from "../graph.ts";
 import { parseIndex, parseManifest } from "../manifest.ts";
 import { isIndexType, isManifestType, isNonDistributableType, mediaTypes } from "../media-type.ts";
 import type { PlatformMatcher } from "../platform-match.ts";

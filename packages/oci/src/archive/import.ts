@@ -1,9 +1,10 @@
 import { ContainerdError } from "@ctr/api";
 import { readBlob } from "../blob.ts";
+import { filterPlatforms } from "../children.ts";
 import type { Cancel, ContentStore } from "../content.ts";
 import type { Descriptor } from "../descriptor.ts";
 import { type ChildLabel, setGcReferences } from "../gc-labels.ts";
-import { filterPlatforms, readChildren, walkGraph } from "../graph.ts";
+import { readChildren, walkGraph } from "../graph.ts";
 import { isPresent } from "../image-graph.ts";
 import { JsonReader, parseJsonObject } from "../json-reader.ts";
 import { parseIndex } from "../manifest.ts";

@@ -8,7 +8,8 @@ export const listCommand = defineCommand<typeof list>({
     const client = await connect();
     const containers = await client.containers.summaries(args, { signal });
     if (flags.quiet) return stdout.write(containers.map(({ id }) => `${id}\n`).join(""));
-    const rows = containers.map(({ id, image, runtime }) => [id, image || "-", runtime]);
-    await stdout.write(formatTable([["CONTAINER", "IMAGE", "RUNTIME"], ...rows], wideTable));
+    const rows = [["CONTAINER", "IMAGE", "RUNTIME"]];
+    for (const { id, image, runtime } of containers) rows.push([id, image || "-", runtime]);
+    await stdout.write(formatTable(rows, wideTable));
   },
 });

@@ -9,7 +9,8 @@ export const listCommand = defineCommand<typeof list>({
     const client = await connect();
     const namespaces = await client.namespaces.list({ signal });
     if (flags.quiet) return stdout.write(namespaces.map(({ name }) => `${name}\n`).join(""));
-    const rows = namespaces.map(({ name, labels }) => [name, formatLabels(labels, "")]);
-    await stdout.write(formatTable([["NAME", "LABELS"], ...rows], narrowTable));
+    const rows = [["NAME", "LABELS"]];
+    for (const { name, labels } of namespaces) rows.push([name, formatLabels(labels, "")]);
+    await stdout.write(formatTable(rows, narrowTable));
   },
 });

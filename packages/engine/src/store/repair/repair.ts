@@ -1,4 +1,5 @@
-import { claimRoot, defaultStateParent } from "../store.ts";
+import { claimRoot } from "../directories.ts";
+import { defaultStateParent } from "../store.ts";
 import { type Diagnosis, diagnoseStore } from "./diagnose.ts";
 import { type Rebuilt, rebuildDatabase } from "./rebuild.ts";
 

@@ -5,7 +5,9 @@ export interface Deferred<T> {
   reject(reason: unknown): void;
 }
 
+/** Bun's own where there is one: its `new Promise` is a function that is parsed when a program first calls it. */
 export function createDeferred<T>(): Deferred<T> {
+  if (typeof Promise.withResolvers === "function") return Promise.withResolvers<T>();
   let settle: Pick<Deferred<T>, "resolve" | "reject"> | undefined;
   const promise = new Promise<T>((resolve, reject) => {
     settle = { resolve, reject };

@@ -1,0 +1,56 @@
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Column, ReadTx } from "./database.ts";
+import { BUSY_TIMEOUT_MS, isBusy, needsWriter, sqliteError } from "./sqlite-error.ts";
+
+/** The version of the schema; named here as well, so that who reads needs no text of it. */
+export const READ_VERSION = 3;
+
+/**
+ * A connection that only reads. It is one of `node:sqlite`: that of `bun:sqlite` is JavaScript of the runtime's, which is parsed
+ * whenever it is loaded, and takes a short command 0.4 ms more. Read-only, it leaves the log where it is when it is the last
+ * to be closed; the other kind cannot be told to.
+ */
+export class Reader implements ReadTx, Disposable {
+  readonly #sqlite: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(path: string) {
+    this.#sqlite = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS, readBigInts: true });
+  }
+
+  get<Row>(sql: string, ...values: readonly Column[]): Row | undefined {
+    // Its columns are those of the statement, as the caller says.
+    return this.#prepared(sql).get(...values) as Row | undefined;
+  }
+
+  all<Row>(sql: string, ...values: readonly Column[]): readonly Row[] {
+    return this.#prepared(sql).all(...values) as Row[];
+  }
+
+  [Symbol.dispose](): void {
+    this.#sqlite.close();
+  }
+
+  #prepared(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#sqlite.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
+
+/** A reader of a database that this program may read as it is; undefined where it has to be made, or brought up to date. */
+export function openReader(path: string): Reader | undefined {
+  if (Bun.file(path).size === 0) return undefined;
+  let reader: Reader | undefined;
+  try {
+    reader = new Reader(path);
+    const [row] = reader.all<{ readonly user_version: bigint }>("PRAGMA user_version");
+    if (row?.user_version === BigInt(READ_VERSION)) return reader;
+  } catch (error) {
+    if (!isBusy(error) && !needsWriter(error)) throw sqliteError(error, "cannot open database", path);
+  }
+  reader?.[Symbol.dispose]();
+  return undefined;
+}
