@@ -65,8 +65,18 @@ interface Job {
   /** Ref of what names a descriptor, by the descriptor's digest. */
   readonly parents: Map<string, string>;
   /** Fetches under way or over, by ref: a layer named twice is fetched once. */
-  readonly fetches: Map<string, Promise<void>>;
+  readonly fetches: Map<string, Fetch>;
 }
+
+/** One blob on its way. */
+interface Fetch {
+  /** The registry has nothing more to send of it. */
+  readonly arrived: Promise<void>;
+  readonly stored: Promise<void>;
+}
+
+/** Layers on their way at once, those among them that have arrived and wait for the disk; each is an open file. */
+const MAX_STORING = 32;
 
 /**
  * Fetches what a reference names into a content store, siblings at the same time: each blob under containerd's ref,
@@ -103,23 +113,37 @@ export async function fetchGraph(
     parents: new Map(),
     fetches: new Map(),
   };
-  const visit = async (one: Descriptor) => {
+  const endOthers = async <T>(work: Promise<T>): Promise<T> => {
     try {
-      return await visitBlob(job, one);
+      return await work;
     } catch (error) {
       if (!failure.signal.aborted) failure.abort(error);
       // A sibling's abort is told as what caused it.
       throw options.signal.aborted ? options.signal.reason : failure.signal.reason;
     }
   };
+  const storing = new Set<Promise<void>>();
+  const visit = async (one: Descriptor) => {
+    if (!isLayerType(one.mediaType)) return await endOthers(visitBlob(job, one));
+    failure.signal.throwIfAborted();
+    const { arrived, stored } = fetchOnce(job, one, refKey(one));
+    const ended = endOthers(stored);
+    storing.add(ended);
+    ended.then(() => storing.delete(ended)).catch(() => undefined);
+    await (storing.size <= MAX_STORING ? Promise.race([arrived, ended]) : ended);
+    return [];
+  };
   job.report({ kind: "waiting", ref: refKey(descriptor), descriptor, parent: undefined });
-  await dispatchGraph(descriptor, visit, options.maxConcurrentDownloads ?? 0);
+  const dispatched = dispatchGraph(descriptor, visit, options.maxConcurrentDownloads ?? 0);
+  await dispatched.catch(() => undefined);
+  const results = await Promise.allSettled([dispatched, ...storing]);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 
 async function visitBlob(job: Job, descriptor: Descriptor): Promise<readonly Descriptor[]> {
   if (isSchema1Type(descriptor.mediaType)) throw notSupported(descriptor);
   const ref = refKey(descriptor);
-  await fetchOnce(job, descriptor, ref);
+  await fetchOnce(job, descriptor, ref).stored;
   const all = await readChildren(job.content, descriptor, { signal: job.signal });
   const references = gcReferences(all, ...(job.options.childLabel === undefined ? [] : [job.options.childLabel]));
   if (Object.keys(references).length > 0) {
@@ -138,16 +162,21 @@ async function tellDocument(job: Job, document: Descriptor, children: readonly D
     await Promise.all(
       children
         .filter((child) => descriptorKind(child.mediaType) === "config")
-        .map((config) => fetchOnce(job, config, refKey(config))),
+        .map((config) => fetchOnce(job, config, refKey(config)).stored),
     );
   }
   await onDocument(document, children);
 }
 
-function fetchOnce(job: Job, descriptor: Descriptor, ref: string): Promise<void> {
-  const fetching = job.fetches.get(ref) ?? fetchOne(job, descriptor, ref);
-  job.fetches.set(ref, fetching);
-  return fetching;
+function fetchOnce(job: Job, descriptor: Descriptor, ref: string): Fetch {
+  const fetch = job.fetches.get(ref) ?? beginFetch(job, descriptor, ref);
+  job.fetches.set(ref, fetch);
+  return fetch;
+}
+
+function beginFetch(job: Job, descriptor: Descriptor, ref: string): Fetch {
+  const { promise: arrived, resolve } = Promise.withResolvers<void>();
+  return { arrived, stored: fetchOne(job, { descriptor, ref, onArrival: resolve }) };
 }
 
 function announce(job: Job, child: Descriptor, parent: string): void {
@@ -169,12 +198,19 @@ function chooseChildren(job: Job, parent: Descriptor, children: readonly Descrip
   return allMetadata && foreign ? children.filter((child) => !isLayerType(child.mediaType)) : children;
 }
 
+interface BlobFetch {
+  readonly descriptor: Descriptor;
+  readonly ref: string;
+  readonly onArrival: () => void;
+}
+
 /** One blob, from wherever its bytes end in the store. */
-async function fetchOne(job: Job, descriptor: Descriptor, ref: string): Promise<void> {
+async function fetchOne(job: Job, blob: BlobFetch): Promise<void> {
+  const { descriptor, ref } = blob;
   checkSize(descriptor);
   for (let attempt = 1; ; attempt++) {
     try {
-      const fetched = await fetchInto(job, descriptor, ref);
+      const fetched = await fetchInto(job, blob);
       const old = !fetched && (await addSource(job, descriptor));
       job.report({ kind: old ? "exists" : "done", ref, descriptor });
       return;
@@ -201,7 +237,8 @@ class WrongBytes extends Error {
 }
 
 /** False when the store has the blob. */
-async function fetchInto(job: Job, descriptor: Descriptor, ref: string): Promise<boolean> {
+async function fetchInto(job: Job, blob: BlobFetch): Promise<boolean> {
+  const { descriptor, ref } = blob;
   const { signal } = job;
   try {
     await using writer = await openWriter(job.content, ref, {
@@ -209,7 +246,7 @@ async function fetchInto(job: Job, descriptor: Descriptor, ref: string): Promise
       expected: descriptor.digest,
       size: descriptor.size,
     });
-    await copy(job, { descriptor, ref, writer });
+    await copy(job, { ...blob, writer });
     return true;
   } catch (error) {
     if (hasCode(error, "already_exists")) return false;
@@ -217,11 +254,8 @@ async function fetchInto(job: Job, descriptor: Descriptor, ref: string): Promise
   }
 }
 
-async function copy(
-  job: Job,
-  blob: { readonly descriptor: Descriptor; readonly ref: string; readonly writer: BlobWriter },
-): Promise<void> {
-  const { descriptor, ref, writer } = blob;
+async function copy(job: Job, blob: BlobFetch & { readonly writer: BlobWriter }): Promise<void> {
+  const { descriptor, ref, writer, onArrival } = blob;
   const { signal } = job;
   if (writer.offset > descriptor.size) await writer.truncate(0n, { signal });
   const from = writer.offset;
@@ -232,6 +266,7 @@ async function copy(
     offset += BigInt(chunk.byteLength);
     job.report({ kind: "transferring", ref, descriptor, offset });
   }
+  onArrival();
   job.report({ kind: "committing", ref, descriptor });
   try {
     const labels: Labels = { [job.source.label]: job.source.repository };
