@@ -19,7 +19,7 @@ export interface ApplyPool extends AsyncDisposable {
   /** Unpacks a layer as soon as a worker is free. After an abort it settles when the worker has let go of the tree. */
   apply(job: ApplyJob, options: PoolJobOptions): Promise<AppliedLayer>;
   /** Waits until everything written to the filesystem of `dir` is on disk, without blocking this thread. */
-  sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void>;
+  sync(dir: string): Promise<void>;
 }
 
 export function openApplyPool(options: ApplyPoolOptions): ApplyPool {
@@ -47,8 +47,8 @@ class WorkerPool implements ApplyPool {
     });
   }
 
-  async sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void> {
-    await this.#run({ kind: "sync", dir }, options);
+  async sync(dir: string): Promise<void> {
+    await this.#run({ kind: "sync", dir }, { signal: new AbortController().signal });
   }
 
   async #run(work: ToWorker, options: PoolJobOptions): Promise<Exclude<FromWorker, { readonly kind: "failed" }>> {
