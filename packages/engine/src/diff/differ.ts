@@ -38,6 +38,8 @@ export interface ApplyFileOptions extends ApplyOptions {
 /** The engine's differ: oci's, and what a pull needs besides. */
 export interface EngineDiffer extends Differ {
   compare(lower: readonly Mount[], upper: readonly Mount[], options: LayerCompareOptions): Promise<Descriptor>;
+  /** Gets ready for so many layers that will come soon. */
+  expect(layers: number): void;
   /** Unpacks a layer that is no blob yet. Comparing the digest with the expected diff ID is the caller's. */
   applyFile(layer: LayerFile, mounts: readonly Mount[], options: ApplyFileOptions): Promise<AppliedLayer>;
 }
@@ -76,6 +78,10 @@ class LocalDiffer implements EngineDiffer {
 
   constructor(options: DifferOptions) {
     this.#options = options;
+  }
+
+  expect(layers: number): void {
+    this.#pool.expect(layers);
   }
 
   async apply(layer: Descriptor, mounts: readonly Mount[], options: ApplyOptions): Promise<Descriptor> {

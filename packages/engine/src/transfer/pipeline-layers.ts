@@ -78,6 +78,7 @@ export async function unpackApart(
     key: extractionKey(layer.chainID),
     labels: snapshotLabels(layer, options),
   }));
+  target.differ.expect(missing.length);
   const below = names[there - 1];
   const opened = await prepareLayers(
     places,
