@@ -8,7 +8,9 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  rmdirSync,
   rmSync,
+  unlinkSync,
   writeSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
@@ -62,8 +64,17 @@ function tryLockIn(dir: string): FileLock | undefined {
 
 /** Removes the directory of an ingest that has ended. Someone may be about to ask for its lock: GC takes what he leaves. */
 export function removeIngestDir(layout: ContentLayout, ingest: Ingest): void {
+  const dir = ingestDir(layout, ingest);
   try {
-    rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
+    // All that is left where the bytes have become a blob.
+    unlinkSync(join(dir, "lock"));
+    rmdirSync(dir);
+    return;
+  } catch {
+    // Not so: what is there is removed, or known to be gone.
+  }
+  try {
+    rmSync(dir, { recursive: true, force: true });
   } catch (error) {
     if (!hasErrno(error, "ENOTEMPTY", "ENOENT")) throw error;
   }
