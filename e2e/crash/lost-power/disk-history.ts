@@ -125,6 +125,8 @@ export class DiskRecorder {
     fsync: (call, [file]) => this.#sync(call, this.#opened(file)),
     fdatasync: (call, [file]) => this.#sync(call, this.#opened(file)),
     syncfs: (call, [file]) => this.#sync(call, this.#isInside(descriptorPath(file)) ? "everything" : undefined),
+    // Asks how writing went: that a file is on disk is not said by it, sync_file_range(2).
+    sync_file_range: () => undefined,
   };
 
   #take(call: DiskCall): void {

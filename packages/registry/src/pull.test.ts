@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Digest, mediaTypes, onlyPlatform, refKey } from "@ctr/oci";
+import { type BlobWriter, type Digest, mediaTypes, onlyPlatform, refKey } from "@ctr/oci";
 import { buildImage, buildIndex, MemoryContentStore } from "@ctr/oci/testing";
 import type { Credentials } from "./auth/credentials.ts";
 import { fixedCredentials } from "./auth/credentials.ts";
@@ -352,6 +352,52 @@ test("fetchImage() ends at once when its signal does", async () => {
   const content = new MemoryContentStore();
   const target = { resolver: resolverOf(registry), reference: `${registry.host}/me/app:v1`, content };
   await expect(fetchImage(target, { signal: controller.signal, matcher })).rejects.toThrow("enough");
+});
+
+/** A store whose layers are committed only when `onCommit` has ended. */
+class SlowStore extends MemoryContentStore {
+  readonly #onCommit: (ref: string) => Promise<void>;
+
+  constructor(onCommit: (ref: string) => Promise<void>) {
+    super();
+    this.#onCommit = onCommit;
+  }
+
+  override async writer(...args: Parameters<MemoryContentStore["writer"]>): Promise<BlobWriter> {
+    const [ref] = args;
+    const writer = await super.writer(...args);
+    if (!ref.startsWith("layer-")) return writer;
+    const commit = writer.commit.bind(writer);
+    return Object.assign(writer, {
+      commit: async (...rest: Parameters<BlobWriter["commit"]>) => {
+        await this.#onCommit(ref);
+        return await commit(...rest);
+      },
+    });
+  }
+}
+
+test("fetchImage() asks for the next layer while one waits for the disk, and ends when all are stored", async () => {
+  await using registry = await openFilled();
+  const asked = Promise.withResolvers<void>();
+  registry.fault = (request) => {
+    if (isBlob(topDigest)(request)) asked.resolve();
+    return false;
+  };
+  const content = new SlowStore((ref) => (ref.endsWith(baseDigest) ? asked.promise : Promise.resolve()));
+  const target = { resolver: resolverOf(registry), reference: `${registry.host}/me/app:v1`, content };
+  await fetchImage(target, { signal, matcher, maxConcurrentDownloads: 1 });
+  expect([baseDigest, topDigest].every((digest) => content.blobs.has(digest))).toBe(true);
+});
+
+test("fetchImage() fails with what a layer's commit fails with, also when it was the last to arrive", async () => {
+  await using registry = await openFilled();
+  const content = new SlowStore(async () => {
+    await Bun.sleep(1);
+    throw new Error("no room");
+  });
+  const target = { resolver: resolverOf(registry), reference: `${registry.host}/me/app:v1`, content };
+  await expect(fetchImage(target, { signal, matcher })).rejects.toThrow("no room");
 });
 
 test("pushImage() sends children before parents, and nothing twice", async () => {

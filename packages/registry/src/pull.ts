@@ -71,12 +71,22 @@ interface Job {
   /** Ref of what names a descriptor, by the descriptor's digest. */
   readonly parents: Map<string, string>;
   /** Fetches under way or over, by ref: a layer named twice is fetched once. */
-  readonly fetches: Map<string, Promise<void>>;
+  readonly fetches: Map<string, Fetch>;
   readonly turns: Turns;
 }
 
 /** Writes to the store at once, in order: while it takes one in, the next is on its way. */
 const WRITES_IN_ORDER = 2;
+
+/** One blob on its way. */
+interface Fetch {
+  /** The registry has nothing more to send of it. */
+  readonly arrived: Promise<void>;
+  readonly stored: Promise<void>;
+}
+
+/** Layers on their way at once, those among them that have arrived and wait for the disk; each is an open file. */
+const MAX_STORING = 32;
 
 /**
  * Fetches what a reference names into a content store, siblings at the same time: each blob under containerd's ref,
@@ -114,23 +124,37 @@ export async function fetchGraph(
     fetches: new Map(),
     turns: new Turns(options.inOrder ? WRITES_IN_ORDER : Number.POSITIVE_INFINITY),
   };
-  const visit = async (one: Descriptor) => {
+  const endOthers = async <T>(work: Promise<T>): Promise<T> => {
     try {
-      return await visitBlob(job, one);
+      return await work;
     } catch (error) {
       if (!failure.signal.aborted) failure.abort(error);
       // A sibling's abort is told as what caused it.
       throw options.signal.aborted ? options.signal.reason : failure.signal.reason;
     }
   };
+  const storing = new Set<Promise<void>>();
+  const visit = async (one: Descriptor) => {
+    if (!isLayerType(one.mediaType)) return await endOthers(visitBlob(job, one));
+    failure.signal.throwIfAborted();
+    const { arrived, stored } = fetchOnce(job, one, refKey(one));
+    const ended = endOthers(stored);
+    storing.add(ended);
+    ended.then(() => storing.delete(ended)).catch(() => undefined);
+    await (storing.size <= MAX_STORING ? Promise.race([arrived, ended]) : ended);
+    return [];
+  };
   job.report({ kind: "waiting", ref: refKey(descriptor), descriptor, parent: undefined });
-  await dispatchGraph(descriptor, visit, options.maxConcurrentDownloads ?? 0);
+  const dispatched = dispatchGraph(descriptor, visit, options.maxConcurrentDownloads ?? 0);
+  await dispatched.catch(() => undefined);
+  const results = await Promise.allSettled([dispatched, ...storing]);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 
 async function visitBlob(job: Job, descriptor: Descriptor): Promise<readonly Descriptor[]> {
   if (isSchema1Type(descriptor.mediaType)) throw notSupported(descriptor);
   const ref = refKey(descriptor);
-  await fetchOnce(job, descriptor, ref);
+  await fetchOnce(job, descriptor, ref).stored;
   const all = await readChildren(job.content, descriptor, { signal: job.signal });
   const references = gcReferences(all, ...(job.options.childLabel === undefined ? [] : [job.options.childLabel]));
   if (Object.keys(references).length > 0) {
@@ -149,16 +173,24 @@ async function tellDocument(job: Job, document: Descriptor, children: readonly D
     await Promise.all(
       children
         .filter((child) => descriptorKind(child.mediaType) === "config")
-        .map((config) => fetchOnce(job, config, refKey(config))),
+        .map((config) => fetchOnce(job, config, refKey(config)).stored),
     );
   }
   await onDocument(document, children);
 }
 
-function fetchOnce(job: Job, descriptor: Descriptor, ref: string): Promise<void> {
-  const fetching = job.fetches.get(ref) ?? fetchOne(job, descriptor, ref, job.fetches.size);
-  job.fetches.set(ref, fetching);
-  return fetching;
+function fetchOnce(job: Job, descriptor: Descriptor, ref: string): Fetch {
+  const fetch = job.fetches.get(ref) ?? beginFetch(job, descriptor, ref);
+  job.fetches.set(ref, fetch);
+  return fetch;
+}
+
+function beginFetch(job: Job, descriptor: Descriptor, ref: string): Fetch {
+  let onArrival: () => void = () => undefined;
+  const arrived = new Promise<void>((resolve) => {
+    onArrival = resolve;
+  });
+  return { arrived, stored: fetchOne(job, { descriptor, ref, rank: job.fetches.size, onArrival }) };
 }
 
 function announce(job: Job, child: Descriptor, parent: string): void {
@@ -180,12 +212,21 @@ function chooseChildren(job: Job, parent: Descriptor, children: readonly Descrip
   return allMetadata && foreign ? children.filter((child) => !isLayerType(child.mediaType)) : children;
 }
 
+interface BlobFetch {
+  readonly descriptor: Descriptor;
+  readonly ref: string;
+  /** Its place among the blobs of the fetch. */
+  readonly rank: number;
+  readonly onArrival: () => void;
+}
+
 /** One blob, from wherever its bytes end in the store. */
-async function fetchOne(job: Job, descriptor: Descriptor, ref: string, rank: number): Promise<void> {
+async function fetchOne(job: Job, blob: BlobFetch): Promise<void> {
+  const { descriptor, ref } = blob;
   checkSize(descriptor);
   for (let attempt = 1; ; attempt++) {
     try {
-      const fetched = await fetchInto(job, { descriptor, ref, rank });
+      const fetched = await fetchInto(job, blob);
       const old = !fetched && (await addSource(job, descriptor));
       job.report({ kind: old ? "exists" : "done", ref, descriptor });
       return;
@@ -211,24 +252,17 @@ class WrongBytes extends Error {
   }
 }
 
-interface Blob {
-  readonly descriptor: Descriptor;
-  readonly ref: string;
-  /** Its place among the blobs of the fetch. */
-  readonly rank: number;
-}
-
 /** False when the store has the blob. */
-async function fetchInto(job: Job, blob: Blob): Promise<boolean> {
-  const { signal } = job;
+async function fetchInto(job: Job, blob: BlobFetch): Promise<boolean> {
   const { descriptor, ref } = blob;
+  const { signal } = job;
   try {
     await using writer = await openWriter(job.content, ref, {
       signal,
       expected: descriptor.digest,
       size: descriptor.size,
     });
-    await copy(job, blob, writer);
+    await copy(job, { ...blob, writer });
     return true;
   } catch (error) {
     if (hasCode(error, "already_exists")) return false;
@@ -236,7 +270,8 @@ async function fetchInto(job: Job, blob: Blob): Promise<boolean> {
   }
 }
 
-async function copy(job: Job, { descriptor, ref, rank }: Blob, writer: BlobWriter): Promise<void> {
+async function copy(job: Job, blob: BlobFetch & { readonly writer: BlobWriter }): Promise<void> {
+  const { descriptor, ref, rank, writer, onArrival } = blob;
   const { signal } = job;
   if (writer.offset > descriptor.size) await writer.truncate(0n, { signal });
   const from = writer.offset;
@@ -250,6 +285,7 @@ async function copy(job: Job, { descriptor, ref, rank }: Blob, writer: BlobWrite
     offset += BigInt(chunk.byteLength);
     job.report({ kind: "transferring", ref, descriptor, offset });
   }
+  onArrival();
   job.report({ kind: "committing", ref, descriptor });
   try {
     const labels: Labels = { [job.source.label]: job.source.repository };

@@ -19,7 +19,7 @@ export { listMounts, type MountEntry, mountPointsAt, parseMountInfo } from "./mo
 export { type IdMapping, type OwnerMappings, shiftOwners } from "./owners.ts";
 export { type ProcessState, processIdentity, processState } from "./process-identity.ts";
 export { MAX_ROOTFS_FILE_BYTES, openRoot, type Root, type RootEntry } from "./rootfs.ts";
-export { syncFilesystem } from "./sync.ts";
+export { syncFilesystem, throwWriteFault } from "./sync.ts";
 export { findTerminal, getTerminalSize, openRawTerminal, type RawTerminal, type TerminalSize } from "./terminal.ts";
 export { openTree, Tree, type TreeMetadata, type TreeNode, type XattrFault } from "./tree.ts";
 export { printable } from "./tree-calls.ts";

@@ -73,6 +73,7 @@ const signatures = {
   umount2: ["cstring", "i32"],
   flock: ["i32", "i32"],
   syncfs: ["i32"],
+  sync_file_range: ["i32", "i64", "i64", "u32"],
   socket: ["i32", "i32", "i32"],
   bind: ["i32", "ptr", "u32"],
   listen: ["i32", "i32"],

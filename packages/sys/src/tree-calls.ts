@@ -45,6 +45,9 @@ interface Ffi {
   readonly read: { i32(pointer: number, offset: number): number };
 }
 
+/** What a call is given: a descriptor, a flag, a length, an address. */
+type Word = number | bigint;
+
 /** Longest text handed to the kernel, with its NUL: PATH_MAX, and the longest extended attribute's name fits too. */
 const TEXT_BYTES = 4096;
 const ENAMETOOLONG = 36;
@@ -87,17 +90,17 @@ export class TreeLibc {
     return this.#ffi.ptr(bytes);
   }
 
-  /** The call's result, or minus errno. */
-  try(call: TreeCall, ...args: (number | bigint)[]): number {
+  /** The call's result, or minus errno. Five arguments, whatever the call takes: an array of them for each would cost more. */
+  try(call: TreeCall, a: Word, b: Word = 0, c: Word = 0, d: Word = 0, e: Word = 0): number {
     const symbol = this.#symbols[call];
     if (symbol === undefined) return -38;
-    const result = symbol(...args);
+    const result = symbol(a, b, c, d, e);
     return result === -1 ? -this.#ffi.read.i32(this.#errno, 0) : result;
   }
 
   /** The call's result; throws `ErrnoError` with `detail`. */
-  call(call: TreeCall, detail: string, ...args: (number | bigint)[]): number {
-    return check(call, this.try(call, ...args), detail);
+  call(call: TreeCall, detail: string, a: Word, b: Word = 0, c: Word = 0, d: Word = 0, e: Word = 0): number {
+    return check(call, this.try(call, a, b, c, d, e), detail);
   }
 
   /** The address of a byte string and its NUL; good until the next `text` of the same slot. */

@@ -39,6 +39,8 @@ export class TreeDirectories implements Disposable {
   readonly #root: TreeDirectory;
   /** By the path asked for; the oldest first. */
   readonly #open = new Map<string, TreeDirectory>();
+  /** What was asked for last; it is the youngest of `#open`. */
+  #latest: { readonly path: string; readonly directory: TreeDirectory } | undefined;
   readonly #link: { readonly bytes: Buffer; readonly pointer: number };
 
   constructor(libc: TreeLibc, rootFd: number) {
@@ -53,6 +55,14 @@ export class TreeDirectories implements Disposable {
    */
   open(path: string, make?: MakeDirectory): TreeDirectory {
     if (path === "") return this.#root;
+    // A layer's names come directory by directory.
+    if (path === this.#latest?.path) return this.#latest.directory;
+    const directory = this.#find(path, make);
+    this.#latest = { path, directory };
+    return directory;
+  }
+
+  #find(path: string, make?: MakeDirectory): TreeDirectory {
     const known = this.#open.get(path);
     if (known !== undefined) return this.#touch(path, known);
     const start = this.#nearest(path);
@@ -66,6 +76,7 @@ export class TreeDirectories implements Disposable {
   forget(): void {
     for (const { fd } of this.#open.values()) this.#libc.try("close", fd);
     this.#open.clear();
+    this.#latest = undefined;
   }
 
   [Symbol.dispose](): void {

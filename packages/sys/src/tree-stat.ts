@@ -17,6 +17,8 @@ export interface TreeStat {
   readonly gid: number;
   /** Bytes. */
   readonly size: number;
+  /** Bytes of the disk it takes. */
+  readonly room: number;
   readonly links: number;
   /** Device and inode: equal for names of one file only. */
   readonly identity: string;
@@ -27,6 +29,8 @@ export interface TreeStat {
   readonly minor: number;
 }
 
+/** A block as statx(2) counts them, in bytes. */
+const BLOCK_BYTES = 512;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BYTES = 256;
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -86,9 +90,23 @@ export class StatReader {
     return (this.#view.getUint16(28, true) & 0o7777) === mode;
   }
 
+  /**
+   * Bytes of the disk that what was looked at takes. Past the end of a file that is open there may be more, kept ready for
+   * what is written next (XFS): it is given back and not counted.
+   */
+  get room(): number {
+    const blockBytes = this.#view.getUint32(4, true);
+    return Math.min(this.#number(48) * BLOCK_BYTES, Math.ceil(this.#number(40) / blockBytes) * blockBytes);
+  }
+
   #read(fd: number, name: string): number {
     const flags = AT_SYMLINK_NOFOLLOW | (name === "" ? AT_EMPTY_PATH : 0);
     return this.#libc.try("statx", fd, this.#libc.text(name), flags, STATX_BASIC_STATS, this.#buffer.pointer);
+  }
+
+  /** 64 bits, without a BigInt on the way: past 2^53 nothing is counted. */
+  #number(at: number): number {
+    return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
   }
 
   /** The layout of struct statx, the same on every architecture. */
@@ -100,7 +118,8 @@ export class StatReader {
       mode: mode & 0o7777,
       uid: view.getUint32(20, true),
       gid: view.getUint32(24, true),
-      size: Number(view.getBigUint64(40, true)),
+      size: this.#number(40),
+      room: this.#number(48) * BLOCK_BYTES,
       links: view.getUint32(16, true),
       identity: `${view.getUint32(136, true)}:${view.getUint32(140, true)}:${view.getBigUint64(32, true)}`,
       atime: { seconds: Number(view.getBigInt64(64, true)), nanos: view.getUint32(72, true) },

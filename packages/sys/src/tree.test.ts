@@ -55,6 +55,24 @@ test("R4: setMetadata() keeps nanoseconds and seconds past 2^32, and changes a l
   expect(secret.mtimeMs).toBeLessThan(5e12);
 });
 
+test.if(isRoot)("setAttributes() gives what a new owner, umask and directory have taken, and leaves the times", () => {
+  writeFileSync(join(root, "tool"), "");
+  chmodSync(join(root, "tool"), 0o4755);
+  tree.setAttributes(tree.open(""), "tool", { owner: { uid: 5, gid: 6 }, mode: 0o4755, xattrs: [] }, refuse);
+  const { uid, gid, mode, mtimeMs } = lstatSync(join(root, "tool"));
+  expect([uid, gid, mode & 0o7777]).toEqual([5, 6, 0o4755]);
+  expect(Date.now() - mtimeMs).toBeLessThan(60_000);
+  chmodSync(root, 0o2755);
+  const before = process.umask(0o077);
+  try {
+    tree.makeDirectory(tree.open(""), "d", 0o755);
+    tree.setAttributes(tree.open(""), "d", { owner: { uid: 0, gid: 0 }, mode: 0o755, xattrs: [] }, refuse);
+    expect(lstatSync(join(root, "d")).mode & 0o7777).toBe(0o755);
+  } finally {
+    process.umask(before);
+  }
+});
+
 test.if(isRoot)("setFileMetadata() gives a file what umask and directory have not given it", () => {
   const groups = tree.open("d", (parent, name) => tree.makeDirectory(parent, name, 0o755));
   chownSync(join(root, "d"), 0, 7);

@@ -171,12 +171,13 @@ export class Tree implements Disposable {
 
   /**
    * Owner, extended attributes, mode and times of an open file, in the order that keeps each. Each is a transaction of the
-   * file system, so what the file has already is not set.
+   * file system, so what the file has already is not set. Returns the bytes of the disk that it takes.
    */
-  setFileMetadata(fd: number, meta: TreeMetadata, onFault: XattrFault): void {
+  setFileMetadata(fd: number, meta: TreeMetadata, onFault: XattrFault): number {
     const libc = this.#libc;
     const { owner, mode, xattrs } = meta;
     this.#stats.look(fd);
+    const { room } = this.#stats;
     if (owner !== undefined && !this.#stats.isOwnedBy(owner)) libc.call("fchown", "", fd, owner.uid, owner.gid);
     for (const xattr of xattrs) {
       this.#setXattr("fsetxattr", fd, xattr, (name, errno) => onFault(name, errno, "file"));
@@ -184,25 +185,38 @@ export class Tree implements Disposable {
     // An access list among the attributes may have changed it.
     if (xattrs.length > 0 || !this.#stats.isOfMode(mode)) libc.call("fchmod", "", fd, mode);
     libc.call("futimens", "", fd, this.#timesOf(meta));
+    return room;
   }
 
   /** The same of anything, by a descriptor of the entry itself; it must be of `kind`. An empty name is `dir`. */
   setMetadata(dir: TreeDirectory, name: string, meta: TreeMetadata, onFault: XattrFault): void {
+    this.setAttributes(dir, name, meta, onFault);
+    this.#setTimesAt(dir, name, meta);
+  }
+
+  /** All but the times, for a directory that is still written to. */
+  setAttributes(
+    dir: TreeDirectory,
+    name: string,
+    { owner, mode, xattrs }: Omit<TreeMetadata, "mtime" | "atime">,
+    onFault: XattrFault,
+  ): void {
     this.#withEntry(dir, name, (entry, kind) => {
       const libc = this.#libc;
-      if (meta.owner !== undefined) {
-        libc.call("fchownat", name, entry, libc.text(""), meta.owner.uid, meta.owner.gid, AT_EMPTY_PATH);
-      }
+      const chown = owner !== undefined && !this.#stats.isOwnedBy(owner);
+      const chmod = kind !== "symlink" && !this.#stats.isOfMode(mode);
+      if (chown) libc.call("fchownat", name, entry, libc.text(""), owner.uid, owner.gid, AT_EMPTY_PATH);
       // A link's own descriptor takes no attributes, so a link is named in its directory, and not followed.
       const [call, path] =
         kind === "symlink"
           ? (["lsetxattr", procPath(dir.fd, name)] as const)
           : (["setxattr", procFile(entry)] as const);
-      for (const xattr of meta.xattrs) {
+      for (const xattr of xattrs) {
         this.#setXattr(call, path, xattr, (fault, errno) => onFault(fault, errno, kind));
       }
-      if (kind !== "symlink") libc.call("chmod", name, libc.text(procFile(entry)), meta.mode);
-      this.#setTimesAt(dir, name, meta);
+      // A new owner takes setuid and setgid away; an access list among the attributes may change the rest.
+      const isUnsure = kind !== "symlink" && (chown || xattrs.length > 0);
+      if (chmod || isUnsure) libc.call("chmod", name, libc.text(procFile(entry)), mode);
     });
   }
 

@@ -18,6 +18,7 @@ import { addToLease } from "../metadata/leases.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
 import { diskError, hasErrno } from "../store/disk-error.ts";
+import type { GroupSync } from "../store/group-sync.ts";
 import type { Store } from "../store/store.ts";
 import { emptyTrash, trashPath } from "../store/trash.ts";
 import { filterContent, filterIngests } from "./filters.ts";
@@ -36,8 +37,11 @@ export class EngineContent implements ContentStore {
   readonly #store: Store;
   readonly #scope: Scope;
   readonly #layout: ContentLayout;
+  readonly #group: GroupSync | undefined;
 
-  constructor(store: Store, scope: Scope) {
+  /** Writers wait for the disk in `group`, if there is one. */
+  constructor(store: Store, scope: Scope, group?: GroupSync) {
+    this.#group = group;
     this.#store = store;
     this.#scope = scope;
     this.#layout = contentLayout(store);
@@ -80,7 +84,13 @@ export class EngineContent implements ContentStore {
         removeIngestDir(this.#layout, ingest);
         return undefined;
       }
-      const target = { store: this.#store, layout: this.#layout, scope: this.#scope, ingest: current };
+      const target = {
+        store: this.#store,
+        layout: this.#layout,
+        scope: this.#scope,
+        ingest: current,
+        group: this.#group,
+      };
       if (shared !== undefined && options.expected !== undefined) {
         return new SharedWriter(target, lock, { digest: options.expected, size: shared });
       }

@@ -1,24 +1,29 @@
 import {
   closeSync,
   existsSync,
+  fchmodSync,
   fstatSync,
   fsync,
   ftruncateSync,
   mkdirSync,
   openSync,
+  renameSync,
+  rmdirSync,
   rmSync,
+  unlinkSync,
   writeSync,
 } from "node:fs";
-import { chmod, open, rename } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ContainerdError } from "@ctr/api";
 import { type BlobWriter, type CommitOptions, type Digest, digestAlgorithm, openDigester } from "@ctr/oci";
-import { type FileLock, tryLock } from "@ctr/sys";
+import { type FileLock, throwWriteFault, tryLock } from "@ctr/sys";
 import { failpoint } from "../failpoint.ts";
 import { addToLease } from "../metadata/leases.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
 import { diskError, hasErrno } from "../store/disk-error.ts";
+import type { GroupSync } from "../store/group-sync.ts";
 import { makeSyncedDirectory, syncPath } from "../store/shared-sync.ts";
 import type { Store } from "../store/store.ts";
 import { dropIngest, type Ingest } from "./ingests.ts";
@@ -31,6 +36,8 @@ export interface WriterTarget {
   readonly layout: ContentLayout;
   readonly scope: Scope;
   readonly ingest: Ingest;
+  /** Shared with who else waits for the disk, where many write at once. */
+  readonly group?: GroupSync | undefined;
 }
 
 /**
@@ -57,8 +64,17 @@ function tryLockIn(dir: string): FileLock | undefined {
 
 /** Removes the directory of an ingest that has ended. Someone may be about to ask for its lock: GC takes what he leaves. */
 export function removeIngestDir(layout: ContentLayout, ingest: Ingest): void {
+  const dir = ingestDir(layout, ingest);
   try {
-    rmSync(ingestDir(layout, ingest), { recursive: true, force: true });
+    // All that is left where the bytes have become a blob.
+    unlinkSync(join(dir, "lock"));
+    rmdirSync(dir);
+    return;
+  } catch {
+    // Not so: what is there is removed, or known to be gone.
+  }
+  try {
+    rmSync(dir, { recursive: true, force: true });
   } catch (error) {
     if (!hasErrno(error, "ENOTEMPTY", "ENOENT")) throw error;
   }
@@ -170,18 +186,18 @@ class IngestWriter implements BlobWriter {
     failpoint("content.sync");
     await this.#flushing;
     if (this.#flushFault !== undefined) throw this.#flushFault.error;
-    await syncFd(this.#open());
+    await this.#toDisk(() => syncFd(this.#open()));
     failpoint("content.synced");
     const path = blobPath(layout, digest);
     await makeSyncedDirectory(dirname(path));
     using _held = await store.locks.holdDisk({ signal });
     if (!existsSync(path)) {
-      await chmod(this.#path, 0o444);
-      await rename(this.#path, path);
+      fchmodSync(this.#open(), 0o444);
+      renameSync(this.#path, path);
       failpoint("content.renamed");
     }
     // Also when the file was there: whoever renamed it may not have come to this yet.
-    await syncPath(dirname(path));
+    await this.#toDisk(() => syncPath(dirname(path)));
     failpoint("content.on-disk");
     const added = await this.#record(digest, commit);
     failpoint("content.recorded");
@@ -195,6 +211,14 @@ class IngestWriter implements BlobWriter {
     // The number of a closed descriptor may be another file's by the time the thread comes to it.
     await this.#flushing;
     this.#close();
+  }
+
+  async #toDisk(alone: () => Promise<void>): Promise<void> {
+    const { group, layout } = this.#target;
+    if (group === undefined) return alone();
+    await group.wait(layout.root, alone);
+    // Before Linux 5.8 a sync of the filesystem fails for no file's sake.
+    throwWriteFault(this.#open(), this.#path);
   }
 
   #record(digest: Digest, commit: CommitOptions): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { ContainerdError } from "@ctr/api";
 import { type Digest, openDigester, type SnapshotUsage } from "@ctr/oci";
 import { failpoint } from "../failpoint.ts";
+import { measureTree } from "../snapshots/usage.ts";
 import { type ApplyLimits, defaultLimits } from "./apply-limits.ts";
 import { asBuffer, decompressLayer } from "./decompressor.ts";
 import type { LayerTarget } from "./layer-target.ts";
@@ -14,6 +15,8 @@ export interface ApplyLayerOptions {
   /** Bring the file system to disk at the end. */
   readonly sync?: boolean | undefined;
   readonly limits?: ApplyLimits | undefined;
+  /** Tell what room the whole tree takes in the end. */
+  readonly measure?: boolean | undefined;
 }
 
 export interface AppliedLayer {
@@ -62,7 +65,8 @@ export async function applyLayer(
   writer.finish();
   failpoint("apply.written");
   if (options.sync === true) writer.sync();
-  return { digest: digester.digest(), size: meter.size, implied: writer.implied };
+  const applied = { digest: digester.digest(), size: meter.size, implied: writer.implied };
+  return options.measure === true ? { ...applied, usage: writer.usage ?? measureTree(target.dir) } : applied;
 }
 
 /** Counts what goes in and comes out, and stops a bomb (R12). */

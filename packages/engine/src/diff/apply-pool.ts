@@ -16,10 +16,12 @@ export interface PoolJobOptions {
 
 /** Worker threads that unpack layers, started when needed and kept for the next layer. Ended by disposing. */
 export interface ApplyPool extends AsyncDisposable {
+  /** Starts workers for so many layers that will come soon: they load their code meanwhile. */
+  expect(layers: number): void;
   /** Unpacks a layer as soon as a worker is free. After an abort it settles when the worker has let go of the tree. */
   apply(job: ApplyJob, options: PoolJobOptions): Promise<AppliedLayer>;
   /** Waits until everything written to the filesystem of `dir` is on disk, without blocking this thread. */
-  sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void>;
+  sync(dir: string): Promise<void>;
 }
 
 export function openApplyPool(options: ApplyPoolOptions): ApplyPool {
@@ -47,8 +49,12 @@ class WorkerPool implements ApplyPool {
     });
   }
 
-  async sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void> {
-    await this.#run({ kind: "sync", dir }, options);
+  async sync(dir: string): Promise<void> {
+    await this.#run({ kind: "sync", dir }, { signal: new AbortController().signal });
+  }
+
+  expect(layers: number): void {
+    while (this.#workers < Math.min(layers, this.#size)) this.#idle.push(this.#start());
   }
 
   async #run(work: ToWorker, options: PoolJobOptions): Promise<Exclude<FromWorker, { readonly kind: "failed" }>> {

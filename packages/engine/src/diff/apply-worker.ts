@@ -1,7 +1,6 @@
 // The entry point of a worker thread: unpacks one layer at a time, and tells when it is done. The one module here that
 // does work when it is loaded, because that is what a worker's entry is.
 import { syncFilesystem } from "@ctr/sys";
-import { measureTree } from "../snapshots/usage.ts";
 import { applyLayer } from "./apply-layer.ts";
 import { type ApplyJob, errorToPlain, type FromWorker, type ToWorker } from "./apply-message.ts";
 import { GrowingFile } from "./growing-file.ts";
@@ -20,7 +19,7 @@ async function apply(job: ApplyJob): Promise<FromWorker> {
     current = { file, stop };
     const { target, ...options } = job;
     const layer = await applyLayer(file.read(), target, { ...options, signal: stop.signal });
-    return { kind: "applied", layer: job.measure ? { ...layer, usage: measureTree(target.dir) } : layer };
+    return { kind: "applied", layer };
   } catch (error) {
     return { kind: "failed", error: errorToPlain(error) };
   } finally {

@@ -8,6 +8,8 @@ const CHUNK_BYTES = 1024 * 1024;
 /** Chunks the codec's thread may be ahead. */
 const AHEAD = 4;
 const MAGIC_BYTES = 4;
+/** Largest layer that is inflated at once, compressed. */
+const SMALL_BYTES = 128 * 1024;
 
 /**
  * The stream without its compression, which its first bytes tell, in large chunks: `decompress` of `@ctr/oci` does the
@@ -23,8 +25,12 @@ export async function* decompressLayer(chunks: AsyncIterable<Uint8Array>): Async
       start = Buffer.concat([start, next.value]);
     }
     const kind = detectCompression(start);
-    if (kind === "none") yield* asBuffers(start, source);
-    else if (kind === "gzip") yield* decode(openDecoder(kind), asBuffers(start, source));
+    if (kind === "gzip") {
+      const next = await source.next();
+      const whole = next.done === true ? inflateSmall(start) : undefined;
+      if (whole !== undefined) yield whole;
+      else yield* decode(openDecoder(kind), asBuffers(start, source, next));
+    } else if (kind === "none") yield* asBuffers(start, source);
     else yield* decode(openDecoder(kind), wholeFrames(asBuffers(start, source)));
   } finally {
     // Not awaited: it may be waiting for bytes that nobody wants any more.
@@ -32,9 +38,29 @@ export async function* decompressLayer(chunks: AsyncIterable<Uint8Array>): Async
   }
 }
 
-async function* asBuffers(start: Buffer, source: AsyncIterator<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+/** `start`, what was read after it, and the rest. */
+async function* asBuffers(
+  start: Buffer,
+  source: AsyncIterator<Uint8Array>,
+  second?: IteratorResult<Uint8Array>,
+): AsyncGenerator<Buffer, void, undefined> {
   if (start.byteLength > 0) yield start;
-  for (let next = await source.next(); next.done !== true; next = await source.next()) yield asBuffer(next.value);
+  for (let next = second ?? (await source.next()); next.done !== true; next = await source.next()) {
+    yield asBuffer(next.value);
+  }
+}
+
+/**
+ * A small layer at once, in this thread: a codec of its own and the way to its thread take longer. `undefined` for one that
+ * is not small, or broken: its codec tells what is wrong.
+ */
+function inflateSmall(whole: Buffer): Buffer | undefined {
+  if (whole.byteLength > SMALL_BYTES) return undefined;
+  try {
+    return process.getBuiltinModule("node:zlib").gunzipSync(whole, { maxOutputLength: CHUNK_BYTES });
+  } catch {
+    return undefined;
+  }
 }
 
 /** The same bytes as a Buffer. */

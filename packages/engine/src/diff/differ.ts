@@ -38,10 +38,10 @@ export interface ApplyFileOptions extends ApplyOptions {
 /** The engine's differ: oci's, and what a pull needs besides. */
 export interface EngineDiffer extends Differ {
   compare(lower: readonly Mount[], upper: readonly Mount[], options: LayerCompareOptions): Promise<Descriptor>;
+  /** Gets ready for so many layers that will come soon. */
+  expect(layers: number): void;
   /** Unpacks a layer that is no blob yet. Comparing the digest with the expected diff ID is the caller's. */
   applyFile(layer: LayerFile, mounts: readonly Mount[], options: ApplyFileOptions): Promise<AppliedLayer>;
-  /** Waits until everything written to the filesystem of `dir` is on disk. */
-  sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
 /**
@@ -64,10 +64,13 @@ function sharedPool(cores: number | undefined): ApplyPool {
 
 let syncPool: ApplyPool | undefined;
 
-/** A thread of its own, so that waiting for the disk keeps no layer waiting. */
-function sharedSyncPool(): ApplyPool {
+/**
+ * Waits until everything written to the filesystem of `dir` is on disk, in a thread of its own: waiting for the disk keeps
+ * no layer waiting.
+ */
+export function syncInWorker(dir: string): Promise<void> {
   syncPool ??= openApplyPool({ cores: 1 });
-  return syncPool;
+  return syncPool.sync(dir);
 }
 
 class LocalDiffer implements EngineDiffer {
@@ -75,6 +78,10 @@ class LocalDiffer implements EngineDiffer {
 
   constructor(options: DifferOptions) {
     this.#options = options;
+  }
+
+  expect(layers: number): void {
+    this.#pool.expect(layers);
   }
 
   async apply(layer: Descriptor, mounts: readonly Mount[], options: ApplyOptions): Promise<Descriptor> {
@@ -112,10 +119,6 @@ class LocalDiffer implements EngineDiffer {
       measure,
     };
     return await this.#pool.apply(job, { signal, growth: layer.growth?.news });
-  }
-
-  sync(dir: string, options: { readonly signal: AbortSignal }): Promise<void> {
-    return (this.#options.pool ?? sharedSyncPool()).sync(dir, options);
   }
 
   compare(lower: readonly Mount[], upper: readonly Mount[], options: LayerCompareOptions): Promise<Descriptor> {

@@ -15,14 +15,30 @@ export interface LayerPath {
 export function layerPath(name: string): LayerPath {
   if (name.length > MAX_NAME_BYTES) throw tarFault("header field too long");
   if (name.includes("\0")) throw tarFault("invalid tar header");
-  const path = isClean(name) ? name : clean(name);
+  // As `tar .` writes them.
+  const short = name.startsWith("./") ? name.slice(2) : name;
+  const path = isClean(short) ? short : clean(short);
   const slash = path.lastIndexOf("/");
   return slash < 0 ? { parent: "", base: path } : { parent: path.slice(0, slash), base: path.slice(slash + 1) };
 }
 
-/** Most names are; the expression costs less than taking them apart. */
+const SLASH = 47;
+const DOT = 46;
+
+/** Most names are; to look costs less than taking them apart. */
 function isClean(name: string): boolean {
-  return !/(^|\/)(\.{0,2})(\/|$)/.test(name);
+  let dots = 0;
+  for (let at = 0, start = 0; at <= name.length; at++) {
+    const char = at < name.length ? name.charCodeAt(at) : SLASH;
+    if (char === DOT) dots++;
+    if (char !== SLASH) continue;
+    const length = at - start;
+    // Empty, one dot or two.
+    if (length === dots && length <= 2) return false;
+    start = at + 1;
+    dots = 0;
+  }
+  return true;
 }
 
 function clean(name: string): string {

@@ -1,4 +1,5 @@
 import { ContainerdError } from "@ctr/api";
+import type { SnapshotUsage } from "@ctr/oci";
 import {
   ErrnoError,
   openTree,
@@ -7,12 +8,14 @@ import {
   type TreeDirectory,
   type TreeKind,
   type TreeMetadata,
+  type TreeStat,
 } from "@ctr/sys";
 import type { ApplyLimits } from "./apply-limits.ts";
 import { copyUp, linkToRemoved } from "./copy-up.ts";
 import { IMPLIED_MODE, inheritDirectory } from "./implied.ts";
 import { type LayerPath, layerPath } from "./layer-path.ts";
 import type { LayerTarget } from "./layer-target.ts";
+import { LayerUsage } from "./layer-usage.ts";
 import { isOverlayWhiteout, LowerTrees, OVERLAY_OPAQUE } from "./lower-trees.ts";
 import { tarFault } from "./tar-fault.ts";
 import { boundTime, latestTime, type TarHeader } from "./tar-header.ts";
@@ -30,6 +33,7 @@ interface LateDirectory {
 interface OpenFile {
   readonly fd: number;
   readonly header: TarHeader;
+  readonly path: LayerPath;
   position: number;
 }
 
@@ -51,8 +55,12 @@ export class LayerWriter implements TarSink, Disposable {
   readonly #lower: LowerTrees | undefined;
   readonly #late = new Map<string, LateDirectory>();
   readonly #implied = new Set<string>();
-  /** What this layer put there, with all its parents: an opaque marker that comes later leaves it. */
-  readonly #written = new Set<string>();
+  /**
+   * What this layer put there, with all its parents: an opaque marker that comes later leaves it. Left out where all there
+   * is is this layer's.
+   */
+  readonly #written: Set<string> | undefined;
+  readonly #usage = new LayerUsage();
   #entries = 0;
   #file: OpenFile | undefined;
   #chunk: Buffer | undefined;
@@ -63,6 +71,14 @@ export class LayerWriter implements TarSink, Disposable {
     this.#limits = limits;
     this.#tree = openTree(target.dir);
     this.#lower = target.whiteouts === "overlay" && target.lower ? new LowerTrees(target.lower) : undefined;
+    const isEmpty = this.#tree.list(this.#tree.open("")).length === 0;
+    this.#written = target.whiteouts === "delete" && !isEmpty ? new Set() : undefined;
+    if (!isEmpty || this.#lower !== undefined) this.#usage.lose();
+  }
+
+  /** What room the tree takes after `finish`; `undefined` when only a walk could tell. */
+  get usage(): SnapshotUsage | undefined {
+    return this.#usage.total;
   }
 
   /** Directories that were made because a name needed them, as byte strings relative to the root, parents first. */
@@ -101,7 +117,10 @@ export class LayerWriter implements TarSink, Disposable {
     if (file === undefined) return;
     try {
       if (file.position < file.header.size) this.#tree.seek(file.fd, file.header.size);
-      this.#tree.setFileMetadata(file.fd, this.#metadata(file.header), this.#xattrFault);
+      const room = this.#tree.setFileMetadata(file.fd, this.#metadata(file.header), this.#xattrFault);
+      // Attributes may take a block of their own.
+      if (file.header.xattrs.length === 0) this.#usage.add(room);
+      else this.#countEntry(file.path.parent, file.path.base);
     } catch (error) {
       throw entryError(file.header, error);
     } finally {
@@ -109,11 +128,17 @@ export class LayerWriter implements TarSink, Disposable {
     }
   }
 
+  #countEntry(parent: string, base: string): TreeStat | undefined {
+    const stat = this.#tree.stat(this.#tree.open(parent), base);
+    if (stat !== undefined) this.#usage.add(stat.room);
+    return stat;
+  }
+
   /** To be called after the last member: directories get their times. */
   finish(): void {
+    if (this.#usage.isKnown) for (const path of ["", ...this.#implied]) this.#countEntry(...splitPath(path));
     for (const { parent, base, meta } of this.#late.values()) {
-      const dir = this.#tree.open(parent);
-      if (this.#tree.kind(dir, base) !== "directory") continue;
+      if (this.#countEntry(parent, base)?.kind !== "directory") continue;
       if (!this.#target.privileged) this.#tree.setMode(this.#tree.open(join(parent, base)), meta.mode);
       this.#tree.setTimes(this.#tree.open(parent), base, meta);
     }
@@ -150,7 +175,7 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   #create(dir: TreeDirectory, path: LayerPath, header: TarHeader): void {
-    if (this.#target.whiteouts === "delete") this.#noteWritten(join(dir.path, path.base));
+    if (this.#written !== undefined) this.#noteWritten(this.#written, join(dir.path, path.base));
     switch (header.type) {
       case "file":
         this.#createFile(dir, path, header);
@@ -164,40 +189,41 @@ export class LayerWriter implements TarSink, Disposable {
       case "symlink":
         this.#tree.symlink(this.#clear(path), path.base, header.linkName);
         this.#setMetadata(path, header);
+        this.#countEntry(path.parent, path.base);
         break;
       default: {
         const { type: kind, major, minor } = header;
         this.#tree.makeNode(this.#clear(path), path.base, { kind, major, minor });
         this.#setMetadata(path, header);
+        this.#countEntry(path.parent, path.base);
       }
     }
   }
 
-  #createFile(dir: TreeDirectory, { parent, base }: LayerPath, header: TarHeader): void {
+  #createFile(dir: TreeDirectory, path: LayerPath, header: TarHeader): void {
     const { mode } = header;
-    const fd =
-      this.#tree.createFile(dir, base, mode) ?? this.#tree.createFile(this.#clear({ parent, base }), base, mode);
+    const fd = this.#tree.createFile(dir, path.base, mode) ?? this.#tree.createFile(this.#clear(path), path.base, mode);
     if (fd === undefined) throw new Error("the name was taken again while it was made free");
-    this.#file = { fd, header, position: 0 };
+    this.#file = { fd, header, path, position: 0 };
   }
 
   #createDirectory(dir: TreeDirectory, path: LayerPath, header: TarHeader): void {
     const { parent, base } = path;
-    if (!this.#tree.makeDirectory(dir, base, 0o700)) this.#replaceByDirectory(dir, path);
     const meta = this.#metadata(header);
     const first = this.#target.privileged ? meta : { ...meta, mode: meta.mode | 0o700 };
+    if (!this.#tree.makeDirectory(dir, base, first.mode)) this.#replaceByDirectory(dir, path, first.mode);
     const here = this.#tree.open(parent);
-    this.#tree.setMetadata(here, base, first, this.#xattrFault);
+    this.#tree.setAttributes(here, base, first, this.#xattrFault);
     this.#implied.delete(join(here.path, base));
     this.#late.set(join(here.path, base), { parent: here.path, base, meta });
   }
 
   /** A directory is merged with the one that is there; over a whiteout of this layer it hides what that hid. */
-  #replaceByDirectory(dir: TreeDirectory, path: LayerPath): void {
+  #replaceByDirectory(dir: TreeDirectory, path: LayerPath, mode: number): void {
     const stat = this.#tree.stat(dir, path.base);
     if (stat?.kind === "directory") return;
     const wasWhiteout = this.#target.whiteouts === "overlay" && stat !== undefined && isOverlayWhiteout(stat);
-    if (!this.#tree.makeDirectory(this.#clear(path), path.base, 0o700)) {
+    if (!this.#tree.makeDirectory(this.#clear(path), path.base, mode)) {
       throw new Error("the name was taken again while it was made free");
     }
     if (wasWhiteout) this.#setOpaque(join(path.parent, path.base));
@@ -242,6 +268,7 @@ export class LayerWriter implements TarSink, Disposable {
   #remove(dir: TreeDirectory, name: string): void {
     const kind = this.#tree.kind(dir, name);
     if (kind === undefined) return;
+    this.#usage.lose();
     this.#tree.remove(dir, name);
     if (kind === "directory") this.#forgetImplied(join(dir.path, name));
     // Paths that were found through it may mean something else now.
@@ -258,11 +285,12 @@ export class LayerWriter implements TarSink, Disposable {
     if (this.#target.whiteouts === "delete") return;
     this.#tree.makeNode(dir, name, { kind: "character", major: 0, minor: 0 }, 0);
     this.#tree.setOwner(dir, name, header);
+    this.#usage.add(0);
   }
 
   #hideLower(path: string): void {
     if (this.#target.whiteouts === "overlay") this.#setOpaque(path);
-    else this.#removeOthers(path);
+    else if (this.#written !== undefined) this.#removeOthers(path, this.#written);
   }
 
   #setOpaque(path: string): void {
@@ -270,20 +298,20 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   /** Removes everything below `path` that this layer did not write. */
-  #removeOthers(path: string): void {
+  #removeOthers(path: string, written: ReadonlySet<string>): void {
     const todo = [path];
     for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
       for (const name of this.#tree.list(this.#tree.open(at))) {
         const dir = this.#tree.open(at);
-        if (!this.#written.has(join(dir.path, name))) this.#remove(dir, name);
+        if (!written.has(join(dir.path, name))) this.#remove(dir, name);
         else if (this.#tree.kind(dir, name) === "directory") todo.push(join(at, name));
       }
     }
   }
 
-  #noteWritten(path: string): void {
-    for (let at = path; at !== "" && !this.#written.has(at); at = at.slice(0, Math.max(at.lastIndexOf("/"), 0))) {
-      this.#written.add(at);
+  #noteWritten(written: Set<string>, path: string): void {
+    for (let at = path; at !== "" && !written.has(at); at = at.slice(0, Math.max(at.lastIndexOf("/"), 0))) {
+      written.add(at);
     }
   }
 
@@ -303,16 +331,16 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   #metadata(header: TarHeader): TreeMetadata {
-    const { mode, uid, gid, mtime } = header;
-    return {
-      ...(this.#target.privileged ? { owner: { uid, gid } } : {}),
-      mode,
-      mtime: boundTime(mtime),
-      atime: boundTime(latestTime(header)),
-      // The administrator's attributes, overlayfs's among them, are not an image's to set.
-      xattrs:
-        header.xattrs.length === 0 ? header.xattrs : header.xattrs.filter(({ name }) => !name.startsWith("trusted.")),
-    };
+    const { mode, uid, gid } = header;
+    const mtime = boundTime(header.mtime);
+    const latest = latestTime(header);
+    const atime = latest === header.mtime ? mtime : boundTime(latest);
+    // The administrator's attributes, overlayfs's among them, are not an image's to set.
+    const xattrs =
+      header.xattrs.length === 0 ? header.xattrs : header.xattrs.filter(({ name }) => !name.startsWith("trusted."));
+    return this.#target.privileged
+      ? { owner: { uid, gid }, mode, mtime, atime, xattrs }
+      : { mode, mtime, atime, xattrs };
   }
 
   /** A file system without attributes takes none; user attributes are for files and directories only, xattr(7). */
@@ -321,6 +349,11 @@ export class LayerWriter implements TarSink, Disposable {
     const isPlain = kind === "file" || kind === "directory";
     return errno === EPERM && (!this.#target.privileged || (name.startsWith("user.") && !isPlain));
   };
+}
+
+function splitPath(path: string): [parent: string, base: string] {
+  const slash = path.lastIndexOf("/");
+  return [path.slice(0, Math.max(slash, 0)), path.slice(slash + 1)];
 }
 
 function join(parent: string, name: string): string {

@@ -81,7 +81,8 @@ export function readHeader(raw: RawHeader, pax: PaxRecords): TarHeader {
   const { block, at, typeFlag } = raw;
   const type = types[typeFlag];
   if (type === undefined) throw tarFault(`unhandled tar header type ${typeFlag.charCodeAt(0)}`);
-  const name = pax.sparse?.name ?? pax.name ?? nameOf(block, at);
+  const format = formatOf(raw);
+  const name = pax.sparse?.name ?? pax.name ?? nameOf(raw, format);
   const isDevice = type === "character" || type === "block";
   return {
     name,
@@ -93,7 +94,7 @@ export function readHeader(raw: RawHeader, pax: PaxRecords): TarHeader {
     uid: pax.uid ?? numberField(block, at + 108, 8),
     gid: pax.gid ?? numberField(block, at + 116, 8),
     mtime: pax.mtime ?? { seconds: numberField(block, at + 136, 12), nanos: 0 },
-    atime: pax.atime ?? accessTime(block, at),
+    atime: pax.atime ?? accessTime(raw, format),
     major: isDevice ? numberField(block, at + 329, 8) : 0,
     minor: isDevice ? numberField(block, at + 337, 8) : 0,
     xattrs: pax.xattrs === undefined ? NO_XATTRS : [...pax.xattrs.values()],
@@ -101,27 +102,36 @@ export function readHeader(raw: RawHeader, pax: PaxRecords): TarHeader {
 }
 
 /** ustar and star put the start of a long name behind the rest; GNU has other things there. */
-function nameOf(block: Buffer, at: number): string {
+function nameOf({ block, at }: RawHeader, format: TarFormat): string {
   const short = textField(block, at, 100);
-  const format = formatOf(block, at);
-  if (format !== "ustar" && format !== "star") return short;
-  const prefix = textField(block, at + 345, format === "star" ? 131 : 155);
-  return prefix === "" ? short : `${prefix}/${short}`;
+  if ((format !== "ustar" && format !== "star") || block[at + 345] === 0) return short;
+  return `${textField(block, at + 345, format === "star" ? 131 : 155)}/${short}`;
 }
 
 /** GNU and star have a field for it. */
-function accessTime(block: Buffer, at: number): FileTime | undefined {
-  const format = formatOf(block, at);
+function accessTime({ block, at }: RawHeader, format: TarFormat): FileTime | undefined {
   if (format === "gnu" && block[at + 345] !== 0) return { seconds: numberField(block, at + 345, 12), nanos: 0 };
   if (format === "star") return { seconds: numberField(block, at + 476, 12), nanos: 0 };
   return undefined;
 }
 
-function formatOf(block: Buffer, at: number): "ustar" | "star" | "gnu" | "v7" {
-  const magic = block.toString("latin1", at + 257, at + 265);
-  if (magic === "ustar  \0") return "gnu";
-  if (!magic.startsWith("ustar\0")) return "v7";
-  return block.toString("latin1", at + 508, at + 512) === "tar\0" ? "star" : "ustar";
+type TarFormat = "ustar" | "star" | "gnu" | "v7";
+
+const USTAR = Buffer.from("ustar");
+const TAR = Buffer.from("tar\0");
+
+/** By bytes: making texts of them takes longer than all else in a header. */
+function formatOf({ block, at }: RawHeader): TarFormat {
+  if (!hasBytes(block, at + 257, USTAR)) return "v7";
+  const [a, b, c] = [block[at + 262], block[at + 263], block[at + 264]];
+  if (a === SPACE && b === SPACE && c === 0) return "gnu";
+  if (a !== 0) return "v7";
+  return hasBytes(block, at + 508, TAR) ? "star" : "ustar";
+}
+
+function hasBytes(block: Buffer, at: number, wanted: Buffer): boolean {
+  for (let i = 0; i < wanted.byteLength; i++) if (block[at + i] !== wanted[i]) return false;
+  return true;
 }
 
 /** The time a file gets: what is before the epoch or past 2^63 nanoseconds becomes the epoch, as containerd has it. */

@@ -27,9 +27,9 @@ const MAX_SPARSE_BYTES = 16 * 1024 * 1024;
 export class TarParser {
   readonly #sink: TarSink;
   /** What to do with the next bytes. */
-  #step: Step = { kind: "gather", isHeader: true, need: BLOCK, use: (bytes) => this.#header(bytes) };
+  #step: Step = headerStep;
   #carry: Buffer = Buffer.alloc(0);
-  #pax: PaxRecords = {};
+  #pax: PaxRecords | undefined;
   #longName: string | undefined;
   #longLink: string | undefined;
   /** Blocks of zeros in a row; two end the archive. */
@@ -51,15 +51,17 @@ export class TarParser {
   finish(): void {
     const step = this.#step;
     // The padding of the last file may be missing, as Go has it.
-    const atHeader = step.kind === "gather" ? step.isHeader && this.#carry.byteLength === 0 : !step.pieces[step.index];
-    const pending = this.#longName !== undefined || this.#longLink !== undefined || Object.keys(this.#pax).length > 0;
+    const atHeader =
+      step.kind === "gather" ? step.use === undefined && this.#carry.byteLength === 0 : !step.pieces[step.index];
+    const hasPax = this.#pax !== undefined && Object.keys(this.#pax).length > 0;
+    const pending = this.#longName !== undefined || this.#longLink !== undefined || hasPax;
     if (!this.#ended && (!atHeader || pending)) throw tarFault("unexpected EOF");
   }
 
   /** Waits until `need` bytes are together; they are copied only when a chunk ends among them. */
   #gather(step: Gather, chunk: Buffer, at: number): number {
     if (this.#carry.byteLength === 0 && chunk.byteLength - at >= step.need) {
-      step.use(chunk.subarray(at, at + step.need));
+      this.#use(step, chunk, at);
       return at + step.need;
     }
     const taken = Math.min(step.need - this.#carry.byteLength, chunk.byteLength - at);
@@ -67,9 +69,14 @@ export class TarParser {
     if (this.#carry.byteLength === step.need) {
       const bytes = this.#carry;
       this.#carry = Buffer.alloc(0);
-      step.use(bytes);
+      this.#use(step, bytes, 0);
     }
     return at + taken;
+  }
+
+  #use(step: Gather, bytes: Buffer, at: number): void {
+    if (step.use === undefined) this.#header(bytes, at);
+    else step.use(bytes.subarray(at, at + step.need));
   }
 
   #stream(step: Stream, chunk: Buffer, at: number): number {
@@ -100,16 +107,16 @@ export class TarParser {
   }
 
   #awaitHeader(): void {
-    this.#step = { kind: "gather", isHeader: true, need: BLOCK, use: (bytes) => this.#header(bytes) };
+    this.#step = headerStep;
   }
 
-  #header(block: Buffer): void {
-    if (isZero(block)) {
+  #header(block: Buffer, at: number): void {
+    if (isZero(block, at)) {
       this.#ended = ++this.#zeros === 2;
       return;
     }
     if (this.#zeros > 0) throw tarFault("invalid tar header");
-    const raw = parseRawHeader(block, 0);
+    const raw = parseRawHeader(block, at);
     if ("xgLK".includes(raw.typeFlag)) this.#extension(raw);
     else this.#member(raw);
   }
@@ -125,14 +132,15 @@ export class TarParser {
       this.#awaitHeader();
     };
     if (padded === 0) take(Buffer.alloc(0));
-    else this.#step = { kind: "gather", isHeader: false, need: padded, use: take };
+    else this.#step = { kind: "gather", need: padded, use: take };
   }
 
   #member(raw: RawHeader): void {
-    const pax = { ...this.#pax };
+    // Most members have none.
+    const pax = this.#pax ?? {};
     if (this.#longName !== undefined) pax.name = this.#longName;
     if (this.#longLink !== undefined) pax.linkName = this.#longLink;
-    this.#pax = {};
+    this.#pax = undefined;
     this.#longName = undefined;
     this.#longLink = undefined;
     const header = readHeader(raw, pax);
@@ -164,7 +172,7 @@ export class TarParser {
       if (block[504] === 0) start();
     };
     if (raw.block[raw.at + 482] === 0) start();
-    else this.#step = { kind: "gather", isHeader: false, need: BLOCK, use: more };
+    else this.#step = { kind: "gather", need: BLOCK, use: more };
   }
 
   #paxSparse(header: TarHeader, sparse: NonNullable<PaxRecords["sparse"]>): void {
@@ -182,16 +190,18 @@ export class TarParser {
       const left = dataSize - map.byteLength;
       this.#start(header, fragments(numbers, header.size, left), left);
     };
-    this.#step = { kind: "gather", isHeader: false, need: BLOCK, use: more };
+    this.#step = { kind: "gather", need: BLOCK, use: more };
   }
 }
 
 interface Gather {
   readonly kind: "gather";
-  readonly isHeader: boolean;
   readonly need: number;
-  readonly use: (bytes: Buffer) => void;
+  /** Left out for a header, which is read where it stands. */
+  readonly use?: (bytes: Buffer) => void;
 }
+
+const headerStep: Gather = { kind: "gather", need: BLOCK };
 
 interface Stream {
   readonly kind: "stream";
@@ -208,7 +218,7 @@ function whole(size: number): readonly Fragment[] {
   return size === 0 ? [] : [{ offset: 0, length: size }];
 }
 
-function isZero(block: Buffer): boolean {
-  for (let i = 0; i < block.byteLength; i++) if (block[i] !== 0) return false;
+function isZero(block: Buffer, at: number): boolean {
+  for (let i = at; i < at + BLOCK; i++) if (block[i] !== 0) return false;
   return true;
 }

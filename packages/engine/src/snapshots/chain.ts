@@ -160,10 +160,12 @@ export function chainTrees({ store, scope, driver }: SnapshotPlaces, name: strin
   return ids.map((id, at) => treeOf(driver, { id, kind: "committed", parents: ids.slice(at + 1) }));
 }
 
-/** A layer's root directory shows through as the container's `/`, so it keeps the owner of the one below. */
-export function giveRootOwner(tree: string, below: string): void {
+/** A layer's root directory shows through as the container's `/`, so it keeps the owner of the one below. False when it has that already. */
+export function giveRootOwner(tree: string, below: string): boolean {
   const [wanted, now] = [statSync(below), statSync(tree)];
-  if (now.uid !== wanted.uid || now.gid !== wanted.gid) chownSync(tree, wanted.uid, wanted.gid);
+  if (now.uid === wanted.uid && now.gid === wanted.gid) return false;
+  chownSync(tree, wanted.uid, wanted.gid);
+  return true;
 }
 
 function treeOf(driver: SnapshotDriver, place: SnapshotPlace): string {

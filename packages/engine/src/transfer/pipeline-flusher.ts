@@ -1,4 +1,4 @@
-import type { EngineDiffer } from "../diff/differ.ts";
+import type { GroupSync } from "../store/group-sync.ts";
 
 /** Between two flushes, in milliseconds: a small image is over before the first. */
 const PAUSE_MS = 400;
@@ -8,15 +8,15 @@ const PAUSE_MS = 400;
  * and the kernel need not slow the writers down. Begun by making one, ended by disposing.
  */
 export class Flusher implements AsyncDisposable {
-  readonly #differ: EngineDiffer;
+  readonly #group: GroupSync;
   readonly #dir: string;
   readonly #over = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> = Promise.resolve();
 
   /** `dir` is on the filesystem to flush. */
-  constructor(differ: EngineDiffer, dir: string) {
-    this.#differ = differ;
+  constructor(group: GroupSync, dir: string) {
+    this.#group = group;
     this.#dir = dir;
     this.#schedule();
   }
@@ -34,9 +34,8 @@ export class Flusher implements AsyncDisposable {
   }
 
   async #flush(): Promise<void> {
-    const { signal } = this.#over;
-    // What the disk refuses here it refuses the sync that counts, too.
-    await this.#differ.sync(this.#dir, { signal }).catch(() => undefined);
-    if (!signal.aborted) this.#schedule();
+    // What the disk refuses here the group tells those who count on it.
+    await this.#group.wait(this.#dir).catch(() => undefined);
+    if (!this.#over.signal.aborted) this.#schedule();
   }
 }

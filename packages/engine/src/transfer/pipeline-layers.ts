@@ -28,6 +28,7 @@ import {
   type SnapshotPlaces,
 } from "../snapshots/chain.ts";
 import type { WriteTx } from "../store/database.ts";
+import type { GroupSync } from "../store/group-sync.ts";
 import type { Arrivals } from "./pipeline-arrivals.ts";
 import { Flusher } from "./pipeline-flusher.ts";
 
@@ -35,6 +36,7 @@ import { Flusher } from "./pipeline-flusher.ts";
 export interface LayersTarget extends UnpackTarget {
   readonly content: EngineContent;
   readonly differ: EngineDiffer;
+  readonly group: GroupSync;
   /** Where the directories of the snapshots are, unless another daemon has them. */
   readonly places: SnapshotPlaces | undefined;
   readonly arrivals: Arrivals;
@@ -76,6 +78,7 @@ export async function unpackApart(
     key: extractionKey(layer.chainID),
     labels: snapshotLabels(layer, options),
   }));
+  target.differ.expect(missing.length);
   const below = names[there - 1];
   const opened = await prepareLayers(
     places,
@@ -91,7 +94,7 @@ export async function unpackApart(
   });
   for (const { filled } of works) filled.catch((error) => failure.abort(error));
   try {
-    await using _flusher = new Flusher(target.differ, places.driver.dir);
+    await using _flusher = new Flusher(target.group, places.driver.dir);
     await commitInOrder(target, works, { ...options, signal });
   } catch (error) {
     if (!failure.signal.aborted) failure.abort(error);
@@ -113,9 +116,9 @@ export async function unpackInOrder(
   }
 }
 
-/** Unpacks one layer while it comes, and waits until its digest is proven. */
+/** C2: unpacks one layer while it comes, and waits until its digest is proven and what it holds is on disk. */
 async function fill(
-  target: LayersTarget,
+  target: ApartTarget,
   { layer, open }: Pick<LayerWork, "layer" | "open">,
   options: UnpackOptions,
 ): Promise<Filled | undefined> {
@@ -137,7 +140,8 @@ async function fill(
     if (arrival.restarted || hasCode(error, "failed_precondition")) return undefined;
     throw extractionFailed(layer, error);
   }
-  await unlessAborted(arrival.stored, signal);
+  const onDisk = target.group.wait(target.places.driver.dir);
+  await unlessAborted(Promise.all([arrival.stored, onDisk]), signal);
   if (arrival.restarted) return undefined;
   checkDiffID(layer, applied.digest);
   return { implied: applied.implied, usage: applied.usage ?? { size: 0n, inodes: 0n } };
@@ -167,17 +171,18 @@ async function commitInOrder(target: ApartTarget, works: readonly LayerWork[], o
 
 type FilledWork = Pick<LayerWork, "layer" | "open"> & Filled;
 
-/** C2: what the layers hold is on disk before they are committed. */
+/** C2: what is made of the layers here is on disk before they are committed, as what they hold is already. */
 async function commitBatch(target: ApartTarget, batch: readonly FilledWork[], options: UnpackOptions): Promise<void> {
   const [first] = batch;
   if (first === undefined) return;
-  const { places, differ } = target;
+  const { places, group } = target;
   let lower = chainTrees(places, first.layer.parent);
+  let hasChanged = false;
   for (const work of batch) {
-    completeLayer(work, lower);
+    if (completeLayer(work, lower)) hasChanged = true;
     lower = [work.open.tree, ...lower];
   }
-  await differ.sync(places.driver.dir, options);
+  if (hasChanged) await unlessAborted(group.wait(places.driver.dir), options.signal);
   const layers = batch.map(({ layer, open, usage }) => {
     const { chainID: name, parent } = layer;
     return { ...open, name, parent, usage, labels: snapshotLabels(layer, options) };
@@ -188,13 +193,15 @@ async function commitBatch(target: ApartTarget, batch: readonly FilledWork[], op
   for (const { layer } of batch) options.onLayer?.({ kind: "extracted", layer: layer.blob, chainID: layer.chainID });
 }
 
-/** Gives a layer what it has from those below, topmost first; they are complete. */
-function completeLayer({ layer, open, implied }: FilledWork, lower: readonly string[]): void {
+/** Gives a layer what it has from those below, topmost first; they are complete. False when that is nothing. */
+function completeLayer({ layer, open, implied }: FilledWork, lower: readonly string[]): boolean {
   const [below] = lower;
-  if (below === undefined) return;
-  giveRootOwner(open.tree, below);
+  if (below === undefined) return false;
+  const hasOwner = giveRootOwner(open.tree, below);
+  if (implied.length === 0) return hasOwner;
   try {
     completeImplied(open.tree, lower, implied);
+    return true;
   } catch (error) {
     throw extractionFailed(layer, error);
   }
@@ -220,8 +227,8 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = () => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
   try {
-    signal.throwIfAborted();
     return await Promise.race([work, promise]);
   } finally {
     signal.removeEventListener("abort", abort);

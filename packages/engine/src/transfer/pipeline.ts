@@ -14,10 +14,11 @@ import {
 } from "@ctr/oci";
 import { type FetchImageOptions, fetchImage, type Resolved, type Resolver } from "@ctr/registry";
 import { EngineContent } from "../content/store.ts";
-import { openDiffer } from "../diff/differ.ts";
+import { openDiffer, syncInWorker } from "../diff/differ.ts";
 import type { Scope } from "../scope.ts";
 import { findDriver } from "../snapshots/drivers.ts";
 import { openSnapshotter } from "../snapshots/snapshotters.ts";
+import { GroupSync } from "../store/group-sync.ts";
 import type { Store } from "../store/store.ts";
 import { Arrivals } from "./pipeline-arrivals.ts";
 import { watchContent } from "./pipeline-content.ts";
@@ -63,12 +64,15 @@ const DEFAULT_DOWNLOADS = 8;
  * first failure ends everything else, leaves no extraction snapshot and keeps the ingests, so that a later pull resumes.
  */
 export async function pullThroughPipeline(target: PipelineTarget, options: PipelineOptions): Promise<PipelineResult> {
-  const content = new EngineContent(target.store, target.scope);
+  const group = openGroup();
+  const content = new EngineContent(target.store, target.scope, group);
   const { unpacks = [], ...fetching } = options;
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
   using arrivals = new Arrivals();
-  const jobs = await Promise.all(unpacks.map((unpack) => openJob({ ...target, content, arrivals }, unpack, signal)));
+  const jobs = await Promise.all(
+    unpacks.map((unpack) => openJob({ ...target, content, group, arrivals }, unpack, signal)),
+  );
   const fetchOptions: FetchImageOptions = {
     ...fetching,
     signal,
@@ -103,11 +107,12 @@ export async function unpackStored(
   image: Descriptor,
   { signal, ...unpack }: PipelineUnpack & { readonly signal: AbortSignal },
 ): Promise<Unpacked> {
+  const group = openGroup();
   const content = new EngineContent(from.store, from.scope);
   const failure = new AbortController();
   using arrivals = new Arrivals();
   arrivals.finish();
-  const job = await openJob({ ...from, content, arrivals }, unpack, AbortSignal.any([signal, failure.signal]));
+  const job = await openJob({ ...from, content, group, arrivals }, unpack, AbortSignal.any([signal, failure.signal]));
   try {
     const tell = async (document: Descriptor) => {
       const children = await readChildren(content, document, { signal });
@@ -126,6 +131,11 @@ export async function unpackStored(
   }
 }
 
+/** Blobs and layers of one pull wait for the disk together; an aborted one waits for what has begun. */
+function openGroup(): GroupSync {
+  return new GroupSync((dir) => syncInWorker(dir));
+}
+
 /** One unpacking: what of it goes along with the fetch, and what is needed to end it. */
 interface Job {
   readonly early: EarlyUnpacking;
@@ -133,18 +143,16 @@ interface Job {
   readonly options: UnpackOptions;
 }
 
-async function openJob(
-  from: Pick<PipelineTarget, "store" | "scope"> & { readonly content: EngineContent; readonly arrivals: Arrivals },
-  unpack: PipelineUnpack,
-  signal: AbortSignal,
-): Promise<Job> {
-  const { store, scope, content, arrivals } = from;
+type JobSource = Pick<PipelineTarget, "store" | "scope"> & Pick<LayersTarget, "content" | "group" | "arrivals">;
+
+async function openJob(from: JobSource, unpack: PipelineUnpack, signal: AbortSignal): Promise<Job> {
+  const { store, scope, content, group, arrivals } = from;
   const { snapshotter: name, ...rest } = unpack;
   const driver = findDriver(store, name);
   const differ = openDiffer({ content, pathOf: (digest) => content.pathOf(digest) });
   const snapshotter = await openSnapshotter(store, scope, name);
   const places = driver === undefined ? undefined : { store, scope, driver };
-  const target = { content, differ, snapshotter, arrivals, places };
+  const target = { content, differ, group, snapshotter, arrivals, places };
   const options = { ...rest, signal };
   return { early: new EarlyUnpacking(target, options), target, options };
 }
