@@ -1,6 +1,6 @@
-import type { FlagKind, FlagSpec, FlagSpecs, FlagValueOf } from "./flag.ts";
-import { parseGoDuration } from "./go-duration.ts";
-import { parseGoBool, parseGoFloat, parseGoInteger } from "./go-number.ts";
+import type { FlagKind, FlagSpec, FlagSpecs } from "./flag.ts";
+import type { Parsed } from "./flag-number.ts";
+import { parseGoBool } from "./go-bool.ts";
 
 /** Wrong use of flags: told with the command's help, unlike any other failure. */
 export class UsageError extends Error {
@@ -139,53 +139,18 @@ function store(state: State, { name, spec }: Named, typed: string, text: string)
   state.given.add(name);
 }
 
-type Parsed = { readonly value: FlagValueOf[FlagKind] } | { readonly fault: string };
-
-const INT64 = [-(2n ** 63n), 2n ** 63n - 1n] as const;
-const UINT64 = [0n, 2n ** 64n - 1n] as const;
-/** Counts are doubles here; no count that matters is larger. */
-const INT = [BigInt(Number.MIN_SAFE_INTEGER), BigInt(Number.MAX_SAFE_INTEGER)] as const;
-
 function parseValue(kind: FlagKind, text: string): Parsed {
   switch (kind) {
     case "string":
       return { value: text };
     case "stringSlice":
       return { value: [text] };
-    case "bool":
-      return orParseError(parseGoBool(text));
-    case "float64":
-      return orParseError(parseGoFloat(text));
-    case "duration":
-      return orParseError(parseGoDuration(text));
-    case "int64":
-      return integer(text, INT64);
-    case "uint":
-    case "uint64":
-      return integer(text, UINT64);
-    case "int":
-      return integer(text, INT, Number);
-    case "intSlice": {
-      const parsed = parseGoInteger(text, ...INT);
-      if (typeof parsed === "bigint") return { value: [Number(parsed)] };
-      const why = parsed === "syntax" ? "invalid syntax" : "value out of range";
-      return { fault: `strconv.ParseInt: parsing "${text}": ${why}` };
+    case "bool": {
+      const value = parseGoBool(text);
+      return value === undefined ? { fault: "parse error" } : { value };
     }
     default:
-      return kind satisfies never;
+      // Loaded by the first number on a line: most have none.
+      return (require("./flag-number.ts") as typeof import("./flag-number.ts")).parseNumber(kind, text);
   }
-}
-
-function orParseError(value: boolean | number | bigint | undefined): Parsed {
-  return value === undefined ? { fault: "parse error" } : { value };
-}
-
-function integer(
-  text: string,
-  [min, max]: readonly [bigint, bigint],
-  convert: (value: bigint) => number | bigint = (value) => value,
-): Parsed {
-  const parsed = parseGoInteger(text, min, max);
-  if (typeof parsed === "bigint") return { value: convert(parsed) };
-  return { fault: parsed === "syntax" ? "parse error" : "value out of range" };
 }

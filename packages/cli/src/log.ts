@@ -1,8 +1,5 @@
+import type { LogFields, LogLevel } from "./log-line.ts";
 import type { Output } from "./streams.ts";
-
-export type LogLevel = "debug" | "info" | "warning" | "error";
-
-export type LogFields = Readonly<Record<string, string>>;
 
 /** Log lines on stderr in the form the Go tools use. */
 export interface Logger {
@@ -17,6 +14,7 @@ export function openLogger(stderr: Output, options: { readonly debug: boolean })
   let terminal: boolean | undefined;
   const write = async (level: LogLevel, message: string, fields: LogFields = {}) => {
     if (level === "debug" && !options.debug) return;
+    const { terminalLine, textLine } = await import("./log-line.ts");
     terminal ??= stderr.isTerminal();
     await stderr.write(
       terminal
@@ -30,33 +28,4 @@ export function openLogger(stderr: Output, options: { readonly debug: boolean })
     warn: (message, fields) => write("warning", message, fields),
     error: (message, fields) => write("error", message, fields),
   };
-}
-
-/** `time="…" level=warning msg="…" key=value`. */
-export function textLine(level: LogLevel, message: string, fields: LogFields, at: Date): string {
-  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${quote(value)}`);
-  return `time="${localTime(at)}" level=${level} msg=${quote(message)}${pairs.join("")}\n`;
-}
-
-const colours: Readonly<Record<LogLevel, number>> = { debug: 37, info: 36, warning: 33, error: 31 };
-const words: Readonly<Record<LogLevel, string>> = { debug: "DEBU", info: "INFO", warning: "WARN", error: "ERRO" };
-
-/** `WARN[0000] message   key=value`, level and keys in colour, the message padded to 44. */
-export function terminalLine(level: LogLevel, message: string, fields: LogFields, seconds: number): string {
-  const paint = (text: string) => `\u001b[${colours[level]}m${text}\u001b[0m`;
-  const pairs = Object.entries(fields).map(([key, value]) => ` ${paint(key)}=${quote(value)}`);
-  return `${paint(words[level])}[${seconds.toString().padStart(4, "0")}] ${message.padEnd(44)} ${pairs.join("")}\n`;
-}
-
-function quote(text: string): string {
-  return text !== "" && /^[A-Za-z0-9\-._/@^+]*$/.test(text) ? text : JSON.stringify(text);
-}
-
-function localTime(at: Date): string {
-  const minutes = -at.getTimezoneOffset();
-  const shifted = new Date(at.getTime() + minutes * 60_000).toISOString().slice(0, 19);
-  if (minutes === 0) return `${shifted}Z`;
-  const offset = Math.abs(minutes);
-  const two = (value: number) => value.toString().padStart(2, "0");
-  return `${shifted}${minutes < 0 ? "-" : "+"}${two(Math.floor(offset / 60))}:${two(offset % 60)}`;
 }

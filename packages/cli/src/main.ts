@@ -25,12 +25,8 @@ const UNKNOWN_COMMAND = 3;
 const BROKEN_PIPE = 141;
 
 /** Runs one command line (without the program's name) and says how the process should exit. */
-export async function runCtr(words: readonly string[], around: Surroundings): Promise<number> {
-  try {
-    return await dispatch(words, around);
-  } catch (error) {
-    return report(error, words, around);
-  }
+export function runCtr(words: readonly string[], around: Surroundings): Promise<number> {
+  return dispatch(words, around).catch((error: unknown) => report(error, words, around));
 }
 
 async function dispatch(words: readonly string[], around: Surroundings): Promise<number> {
@@ -56,7 +52,16 @@ async function dispatch(words: readonly string[], around: Surroundings): Promise
   return perform(resolution, global, around);
 }
 
-async function perform(resolution: Resolution, global: ParsedFlags, around: Surroundings): Promise<number> {
+function perform(resolution: Resolution, global: ParsedFlags, around: Surroundings): Promise<number> {
+  if (resolution.kind === "run") return runCommand(resolution, globalsOf(global), around);
+  return explain(resolution, around);
+}
+
+/** What is said where no command runs. */
+async function explain(
+  resolution: Exclude<Resolution, { readonly kind: "run" }>,
+  around: Surroundings,
+): Promise<number> {
   switch (resolution.kind) {
     case "help":
       await around.stdout.write(await helpText(resolution.entry, resolution.path));
@@ -68,8 +73,6 @@ async function perform(resolution: Resolution, global: ParsedFlags, around: Surr
       const help = resolution.entry ? await helpText(resolution.entry, resolution.path) : undefined;
       return misuse(resolution.error, help, around);
     }
-    case "run":
-      return runCommand(resolution, globalsOf(global), around);
     default:
       return resolution satisfies never;
   }

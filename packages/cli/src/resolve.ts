@@ -38,14 +38,9 @@ export async function resolveCommand(
   env: Environment,
 ): Promise<Resolution> {
   const named = HELP_WORDS.includes(words[0] ?? "") ? words[1] : words[0];
-  const entries = await loadNamed(headings, named);
+  const found = named === undefined ? undefined : findEntry(headings, named);
+  const entries = found ? [await found.load()] : [];
   return walk({ entry: undefined, entries, path: ["ctr"], inherited: {} }, words, env);
-}
-
-/** The entry that answers to `word`; none where no word of the top level does. */
-async function loadNamed(headings: readonly Heading[], word: string | undefined): Promise<readonly Entry[]> {
-  const found = word === undefined ? undefined : findEntry(headings, word);
-  return found ? [await found.load()] : [];
 }
 
 function walk(scope: Scope, words: readonly string[], env: Environment): Resolution {
@@ -121,7 +116,8 @@ export async function completionWords(
   words: readonly string[],
 ): Promise<readonly string[]> {
   const path = words.filter((candidate) => !candidate.startsWith("-"));
-  let at: readonly (Entry | Heading)[] = path.length === 0 ? headings : await loadNamed(headings, path[0]);
+  const heading = findEntry(headings, path[0] ?? "");
+  let at: readonly (Entry | Heading)[] = path.length === 0 ? headings : heading ? [await heading.load()] : [];
   for (const word of path) {
     const found = findEntry(at, word);
     if (found === undefined || "words" in found || found.kind !== "group") return [];

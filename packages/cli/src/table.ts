@@ -1,4 +1,4 @@
-import { type Entry, type GroupParts, group, type Heading, type Words } from "./command.ts";
+import { type Entry, group, type Heading } from "./command.ts";
 import { words } from "./table/words.ts";
 
 /**
@@ -7,28 +7,13 @@ import { words } from "./table/words.ts";
  * `table/`, and one file under `commands/`.
  */
 export function commandTable(): readonly Heading[] {
-  return [
-    groupOf(words.plugins, () => import("./table/plugins.ts")),
-    { words: words.version, load: async () => (await import("./table/top-level.ts")).versionEntry },
-    groupOf(words.containers, () => import("./table/containers.ts")),
-    groupOf(words.content, () => import("./table/content.ts")),
-    { words: words.events, load: async () => (await import("./table/top-level.ts")).eventsEntry },
-    groupOf(words.images, () => import("./table/images.ts")),
-    groupOf(words.leases, () => import("./table/leases.ts")),
-    groupOf(words.namespaces, () => import("./table/namespaces.ts")),
-    groupOf(words.pprof, () => import("./table/pprof.ts")),
-    { words: words.run, load: async () => (await import("./table/run.ts")).runEntry },
-    groupOf(words.snapshots, () => import("./table/snapshots.ts")),
-    groupOf(words.tasks, () => import("./table/tasks.ts")),
-    { words: words.install, load: async () => (await import("./table/top-level.ts")).installEntry },
-    groupOf(words.oci, () => import("./table/oci.ts")),
-    groupOf(words.sandboxes, () => import("./table/sandboxes.ts")),
-    { words: words.info, load: async () => (await import("./table/top-level.ts")).infoEntry },
-    groupOf(words.deprecations, () => import("./table/deprecations.ts")),
-    groupOf(words.shim, () => import("./table/shim.ts")),
-    { words: words.serve, load: async () => (await import("./table/top-level.ts")).serveEntry },
-    { words: words.completion, load: async () => (await import("./table/completion.ts")).completionEntry },
-  ];
+  const headings: Heading[] = [];
+  for (const name in words) {
+    // for … in gives the keys of what it goes over.
+    const word = name as keyof typeof words;
+    headings.push({ words: words[word], load: () => load(word) });
+  }
+  return headings;
 }
 
 /** The whole table, for those who walk it. */
@@ -36,6 +21,50 @@ export function loadTable(headings: readonly Heading[] = commandTable()): Promis
   return Promise.all(headings.map((heading) => heading.load()));
 }
 
-function groupOf(named: Words, load: () => Promise<GroupParts>): Heading {
-  return { words: named, load: async () => group(named, await load()) };
+/** One function instead of one for each: every run makes what it declares. */
+async function load(word: keyof typeof words): Promise<Entry> {
+  switch (word) {
+    case "plugins":
+      return group(words.plugins, await import("./table/plugins.ts"));
+    case "version":
+      return (await import("./table/top-level.ts")).versionEntry;
+    case "containers":
+      return group(words.containers, await import("./table/containers.ts"));
+    case "content":
+      return group(words.content, await import("./table/content.ts"));
+    case "events":
+      return (await import("./table/top-level.ts")).eventsEntry;
+    case "images":
+      return group(words.images, await import("./table/images.ts"));
+    case "leases":
+      return group(words.leases, await import("./table/leases.ts"));
+    case "namespaces":
+      return group(words.namespaces, await import("./table/namespaces.ts"));
+    case "pprof":
+      return group(words.pprof, await import("./table/pprof.ts"));
+    case "run":
+      return (await import("./table/run.ts")).runEntry;
+    case "snapshots":
+      return group(words.snapshots, await import("./table/snapshots.ts"));
+    case "tasks":
+      return group(words.tasks, await import("./table/tasks.ts"));
+    case "install":
+      return (await import("./table/top-level.ts")).installEntry;
+    case "oci":
+      return group(words.oci, await import("./table/oci.ts"));
+    case "sandboxes":
+      return group(words.sandboxes, await import("./table/sandboxes.ts"));
+    case "info":
+      return (await import("./table/top-level.ts")).infoEntry;
+    case "deprecations":
+      return group(words.deprecations, await import("./table/deprecations.ts"));
+    case "shim":
+      return group(words.shim, await import("./table/shim.ts"));
+    case "serve":
+      return (await import("./table/top-level.ts")).serveEntry;
+    case "completion":
+      return (await import("./table/completion.ts")).completionEntry;
+    default:
+      return word satisfies never;
+  }
 }

@@ -197,8 +197,8 @@ export class Client implements AsyncDisposable {
   }
 
   /** Closes the channel when this client owns it. Disposing twice is harmless. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ownsChannel) await this.channel[Symbol.asyncDispose]();
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#ownsChannel ? this.channel[Symbol.asyncDispose]() : Promise.resolve();
   }
 
   /** What a view has of an engine in this process. */

@@ -33,14 +33,15 @@ export interface NearAnswers {
 }
 
 /** The near answer to a call of a facade's method, if there is one. */
-export async function answerNear(near: object | undefined, name: string, args: readonly unknown[]): Promise<unknown> {
+export function answerNear(near: object | undefined, name: string, args: readonly unknown[]): unknown {
   // A NearMethods: all its own members are functions, and it is asked for methods of a facade alone.
   const method = (near as Readonly<Record<string, ((...words: readonly unknown[]) => unknown) | undefined>>)?.[name];
   if (method === undefined) return undefined;
+  // What fails here fails alike by the channel's call, which says so in the words of a daemon.
   try {
-    return await method(...args);
+    const answer = method(...args);
+    return answer instanceof Promise ? answer.catch(() => undefined) : answer;
   } catch {
-    // The channel's call fails alike, and says so in the words of a daemon.
     return undefined;
   }
 }

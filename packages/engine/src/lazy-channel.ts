@@ -19,13 +19,15 @@ export function openLazyChannel(loadServices: () => Promise<ServiceLoaders>): Ch
     async *stream(path, method, requests, options) {
       yield* (await channelTo(path)).stream(path, method, requests, options);
     },
-    async [Symbol.asyncDispose]() {
-      // One that failed to load has told so to whoever called it.
-      for (const channel of await Promise.allSettled(opened.values())) {
-        if (channel.status === "fulfilled") await channel.value[Symbol.asyncDispose]();
-      }
-    },
+    [Symbol.asyncDispose]: () => (opened.size === 0 ? Promise.resolve() : closeAll([...opened.values()])),
   };
+}
+
+async function closeAll(opened: readonly Promise<Channel>[]): Promise<void> {
+  // One that failed to load has told so to whoever called it.
+  for (const channel of await Promise.allSettled(opened)) {
+    if (channel.status === "fulfilled") await channel.value[Symbol.asyncDispose]();
+  }
 }
 
 async function open(loadServices: () => Promise<ServiceLoaders>, name: string): Promise<Channel> {
