@@ -91,8 +91,11 @@ interface OpenIngest {
 /** Bytes after which they are brought to disk while more are written, so that a large blob has little to wait for at its end. */
 const FLUSH_BYTES = 64 * 1024 * 1024;
 
-/** From this size on a chunk is hashed here while a thread writes it; for less, waking one costs more than it saves. */
-const THREAD_BYTES = 128 * 1024;
+/**
+ * From this size on a chunk is hashed here while a thread writes it. What the network brings is smaller: it comes for
+ * several blobs at once, which keep all cores busy, and would wait for threads that bring others to disk.
+ */
+const THREAD_BYTES = 1024 * 1024;
 
 class IngestWriter implements BlobWriter {
   readonly #target: WriterTarget;
