@@ -42,6 +42,8 @@ class RemoteWriter implements RemoteBlobWriter {
   readonly #responses: AsyncIterator<Response>;
   readonly #cancel = new AbortController();
   readonly #outer: AbortSignal | undefined;
+  /** Where the next message goes: `offset` once the store has answered all. */
+  #sent = 0n;
   #ended = false;
 
   constructor(client: Client, ref: string, settings: RemoteWriterSettings) {
@@ -58,27 +60,32 @@ class RemoteWriter implements RemoteBlobWriter {
 
   async open(): Promise<void> {
     const { STAT: action } = WriteAction;
-    const response = await this.#exchange({
-      action,
-      ref: this.#ref,
-      total: this.#total,
-      expected: this.#expected ?? "",
-    });
+    const request = { action, ref: this.#ref, total: this.#total, expected: this.#expected ?? "" };
+    const response = await this.#during({}, () => this.#exchange(request));
     this.#take(response);
+    this.#sent = response.offset;
     this.startedAt = timestampFromWire(response.startedAt);
   }
 
-  /** Sends `chunk` in messages of at most 1 MiB and waits until the store has each. */
+  /**
+   * Sends `chunk` in messages of at most 1 MiB and waits until the store has each. May be called again before: the daemon
+   * gets one message while it hashes another.
+   */
   async write(chunk: Uint8Array, settings: CallSettings = {}): Promise<void> {
-    for (let start = 0; start < chunk.byteLength; start += MESSAGE_BYTES) {
-      const data = chunk.subarray(start, start + MESSAGE_BYTES);
-      this.#take(await this.#exchange({ action: WriteAction.WRITE, offset: this.offset, data }, settings));
-    }
+    await this.#during(settings, async () => {
+      const answers: Promise<void>[] = [];
+      for (let start = 0; start < chunk.byteLength; start += MESSAGE_BYTES) {
+        const data = chunk.subarray(start, start + MESSAGE_BYTES);
+        answers.push(this.#exchange({ action: WriteAction.WRITE, offset: this.#sent, data }).then(this.#take));
+        this.#sent += BigInt(data.byteLength);
+      }
+      await Promise.all(answers);
+    });
   }
 
   /** The service can only cut back to nothing: a write at offset 0 does it, so an empty one is sent. */
   async truncate(offset: bigint, settings: CallSettings = {}): Promise<void> {
-    if (offset === this.offset) return;
+    if (offset === this.#sent) return;
     if (offset !== 0n) {
       const why = "the content service can only cut an ingest back to 0";
       throw new ContainerdError({
@@ -88,21 +95,20 @@ class RemoteWriter implements RemoteBlobWriter {
         why,
       });
     }
-    this.#take(await this.#exchange({ action: WriteAction.WRITE, offset: 0n }, settings));
+    this.#sent = 0n;
+    this.#take(await this.#during(settings, () => this.#exchange({ action: WriteAction.WRITE, offset: 0n })));
   }
 
   async commit(commit: CommitOptions, settings: CallSettings = {}): Promise<Digest> {
-    const response = await this.#exchange(
-      {
-        action: WriteAction.COMMIT,
-        // A commit without the current offset empties the ingest first.
-        offset: this.offset,
-        total: commit.size ?? this.#total,
-        expected: commit.expected ?? this.#expected ?? "",
-        labels: commit.labels ?? {},
-      },
-      settings,
-    );
+    const request = {
+      action: WriteAction.COMMIT,
+      // A commit without the current offset empties the ingest first.
+      offset: this.#sent,
+      total: commit.size ?? this.#total,
+      expected: commit.expected ?? this.#expected ?? "",
+      labels: commit.labels ?? {},
+    };
+    const response = await this.#during(settings, () => this.#exchange(request));
     await this[Symbol.asyncDispose]();
     return parseDigest(response.digest);
   }
@@ -124,16 +130,14 @@ class RemoteWriter implements RemoteBlobWriter {
 
   readonly #abort = () => this.#cancel.abort(this.#outer?.reason);
 
-  async #exchange(request: Request, settings: CallSettings = {}): Promise<Response> {
+  /** The stream ends with what fails in `work`, and when that is given up. */
+  async #during<T>(settings: CallSettings, work: () => Promise<T>): Promise<T> {
     if (this.#ended) throw this.#error("failed_precondition", "the writer is closed");
     const stop = () => this.#cancel.abort(settings.signal?.reason);
     if (settings.signal?.aborted) stop();
     settings.signal?.addEventListener("abort", stop);
     try {
-      this.#requests.push(request);
-      const { done, value } = await this.#responses.next();
-      if (done) throw this.#error("unavailable", "the stream ended without an answer");
-      return value;
+      return await work();
     } catch (error) {
       if (!hasCode(error, "already_exists")) this.#cancel.abort(error);
       throw error;
@@ -142,10 +146,18 @@ class RemoteWriter implements RemoteBlobWriter {
     }
   }
 
-  #take(response: Response): void {
+  /** Answers come in the order of the requests, and are asked for at once: who writes ahead gets his own. */
+  async #exchange(request: Request): Promise<Response> {
+    this.#requests.push(request);
+    const { done, value } = await this.#responses.next();
+    if (done) throw this.#error("unavailable", "the stream ended without an answer");
+    return value;
+  }
+
+  readonly #take = (response: Response): void => {
     this.offset = response.offset;
     if (isDigest(response.digest)) this.digest = response.digest;
-  }
+  };
 
   #error(code: "failed_precondition" | "unavailable", why: string): ContainerdError {
     return new ContainerdError({ code, what: "cannot write blob", where: { ref: this.#ref }, why });

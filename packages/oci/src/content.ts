@@ -74,7 +74,7 @@ export interface BlobWriter extends AsyncDisposable {
   readonly offset: bigint;
   readonly digest: Digest | undefined;
   readonly startedAt: Timestamp | undefined;
-  /** Waits while the store is behind. */
+  /** Waits until the store has the chunk, which must not change before that. */
   write(chunk: Uint8Array, options: Cancel): Promise<void>;
   /** Cuts the ingest back to `offset` bytes; only 0 is certain to be taken. */
   truncate(offset: bigint, options: Cancel): Promise<void>;

@@ -11,6 +11,7 @@ import {
   rmdirSync,
   rmSync,
   unlinkSync,
+  write,
   writeSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
@@ -106,6 +107,12 @@ interface OpenIngest {
 /** Bytes after which they are brought to disk while more are written, so that a large blob has little to wait for at its end. */
 const FLUSH_BYTES = 64 * 1024 * 1024;
 
+/**
+ * From this size on a chunk is hashed here while a thread writes it. What the network brings is smaller: it comes for
+ * several blobs at once, which keep all cores busy, and would wait for threads that bring others to disk.
+ */
+const THREAD_BYTES = 1024 * 1024;
+
 class IngestWriter implements BlobWriter {
   readonly #target: WriterTarget;
   readonly #path: string;
@@ -113,6 +120,10 @@ class IngestWriter implements BlobWriter {
   #fd: number | undefined;
   #hash: Bun.CryptoHasher;
   #offset: bigint;
+  /** Settles when what was to be written is; never fails. */
+  #written: Promise<void> = Promise.resolve();
+  /** Of the last chunk that could not be written. */
+  #fault: { readonly error: unknown } | undefined;
   #unflushed = 0;
   #flushing: Promise<void> | undefined;
   /** The kernel tells a failure once, so it is kept for the commit. */
@@ -140,17 +151,38 @@ class IngestWriter implements BlobWriter {
     return timestampOf(this.#target.ingest.startedAt);
   }
 
+  /** One after the other, whoever does not wait; what was to follow a chunk that fails fails with it. */
   async write(chunk: Uint8Array): Promise<void> {
     const fd = this.#open();
+    const known = this.#fault;
+    const writing = this.#written.then(() => {
+      if (this.#fault !== known) throw this.#fault?.error;
+      return this.#append(fd, chunk);
+    });
+    this.#written = writing.catch(() => undefined);
+    await writing;
+  }
+
+  /** Hash and offset are those of the bytes before `chunk` until all of it is in the file. */
+  async #append(fd: number, chunk: Uint8Array): Promise<void> {
     try {
       failpoint("content.write");
-      for (let at = 0; at < chunk.byteLength; ) at += writeSync(fd, chunk, at);
+      if (chunk.byteLength < THREAD_BYTES) {
+        for (let at = 0; at < chunk.byteLength; ) at += writeSync(fd, chunk, at);
+        this.#hash.update(chunk);
+      } else {
+        const writing = writeOnThread(fd, chunk);
+        const hash = this.#hash.copy();
+        hash.update(chunk);
+        await writing;
+        this.#hash = hash;
+      }
     } catch (error) {
       // Part of the chunk may be in the file: cut it off, so that file and hash agree for whoever resumes.
       ftruncateSync(fd, Number(this.#offset));
-      throw diskError(error, "cannot write ingest", { ref: this.#target.ingest.ref });
+      this.#fault = { error: diskError(error, "cannot write ingest", { ref: this.#target.ingest.ref }) };
+      throw this.#fault.error;
     }
-    this.#hash.update(chunk);
     this.#offset += BigInt(chunk.byteLength);
     this.#unflushed += chunk.byteLength;
     if (this.#unflushed >= FLUSH_BYTES) this.#flush(fd);
@@ -173,6 +205,7 @@ class IngestWriter implements BlobWriter {
     if (offset !== 0n) {
       throw new ContainerdError({ code: "invalid_argument", what: "an ingest can be cut back to 0 bytes only" });
     }
+    await this.#written;
     ftruncateSync(this.#open(), 0);
     this.#hash = new Bun.CryptoHasher("sha256");
     this.#offset = 0n;
@@ -181,6 +214,7 @@ class IngestWriter implements BlobWriter {
   /** C1: the file is on disk under its name before its row is. */
   async commit(commit: CommitOptions, { signal }: { readonly signal: AbortSignal }): Promise<Digest> {
     const { store, layout, ingest } = this.#target;
+    await this.#written;
     this.#checkSize(commit.size);
     const digest = await this.#checkDigest(commit.expected, signal);
     failpoint("content.sync");
@@ -201,16 +235,14 @@ class IngestWriter implements BlobWriter {
     failpoint("content.on-disk");
     const added = await this.#record(digest, commit);
     failpoint("content.recorded");
-    this.#close();
+    await this.#close();
     removeIngestDir(layout, ingest);
     if (added) return digest;
     throw new ContainerdError({ code: "already_exists", what: `content ${digest}` });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    // The number of a closed descriptor may be another file's by the time the thread comes to it.
-    await this.#flushing;
-    this.#close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#close();
   }
 
   async #toDisk(alone: () => Promise<void>): Promise<void> {
@@ -264,9 +296,13 @@ class IngestWriter implements BlobWriter {
     });
   }
 
-  #close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd);
+  /** The number of a closed descriptor may be another file's by the time a thread comes to it. */
+  async #close(): Promise<void> {
+    const fd = this.#fd;
     this.#fd = undefined;
+    await this.#written;
+    await this.#flushing;
+    if (fd !== undefined) closeSync(fd);
     this.#lock[Symbol.dispose]();
   }
 }
@@ -293,6 +329,17 @@ async function hashFile(
     if (bytesRead === 0) return;
     hash.update(buffer.subarray(0, bytesRead));
   }
+}
+
+/** Takes as many calls as the kernel wants. */
+async function writeOnThread(fd: number, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.byteLength; ) at += await writeSome(fd, chunk.subarray(at));
+}
+
+function writeSome(fd: number, bytes: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, 0, bytes.byteLength, null, (error, taken) => (error ? reject(error) : resolve(taken)));
+  });
 }
 
 function syncFd(fd: number): Promise<void> {
