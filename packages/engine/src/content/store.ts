@@ -17,6 +17,7 @@ import { failpoint } from "../failpoint.ts";
 import { addToLease } from "../metadata/leases.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
+import type { WriteTx } from "../store/database.ts";
 import { diskError, hasErrno } from "../store/disk-error.ts";
 import type { GroupSync } from "../store/group-sync.ts";
 import type { Store } from "../store/store.ts";
@@ -39,7 +40,7 @@ export class EngineContent implements ContentStore {
   readonly #layout: ContentLayout;
   readonly #group: GroupSync | undefined;
 
-  /** Writers wait for the disk in `group`, if there is one. */
+  /** In a `group` writers wait for the disk together, and nobody for rows: whoever opened it does that in the end. */
   constructor(store: Store, scope: Scope, group?: GroupSync) {
     this.#group = group;
     this.#store = store;
@@ -141,10 +142,11 @@ export class EngineContent implements ContentStore {
   /** Replaces the labels with what `change` makes of them, in one transaction. */
   async update(digest: Digest, change: (labels: Labels) => Labels): Promise<ContentInfo> {
     const { namespace } = this.#scope;
-    return this.#store.db.write((tx) => {
+    const write = (tx: WriteTx) => {
       const labels = change(getBlob(tx, namespace, digest).labels);
       return setBlobLabels(this.#store, tx, namespace, digest, labels);
-    });
+    };
+    return this.#group === undefined ? this.#store.db.write(write) : this.#store.db.writeUnsynced(write);
   }
 
   async *walk(filters: readonly string[], { signal }: Cancel): AsyncIterable<ContentInfo> {

@@ -23,6 +23,7 @@ import { failpoint } from "../failpoint.ts";
 import { addToLease } from "../metadata/leases.ts";
 import type { Scope } from "../scope.ts";
 import { timestampOf } from "../store/clock.ts";
+import type { WriteTx } from "../store/database.ts";
 import { diskError, hasErrno } from "../store/disk-error.ts";
 import type { GroupSync } from "../store/group-sync.ts";
 import { makeSyncedDirectory, syncPath } from "../store/shared-sync.ts";
@@ -37,7 +38,7 @@ export interface WriterTarget {
   readonly layout: ContentLayout;
   readonly scope: Scope;
   readonly ingest: Ingest;
-  /** Shared with who else waits for the disk, where many write at once. */
+  /** Shared with who else waits for the disk, where many write at once. Whoever opened it waits for the rows in the end. */
   readonly group?: GroupSync | undefined;
 }
 
@@ -254,14 +255,15 @@ class IngestWriter implements BlobWriter {
   }
 
   #record(digest: Digest, commit: CommitOptions): Promise<boolean> {
-    const { store, scope, ingest } = this.#target;
-    return store.db.writeTogether((tx) => {
+    const { store, scope, ingest, group } = this.#target;
+    const write = (tx: WriteTx) => {
       if (!dropIngest(tx, ingest)) throw aborted(ingest);
       const blob = { digest, size: this.#offset, labels: commit.labels ?? {} };
       const added = addBlob(store, tx, scope.namespace, blob);
       if (scope.lease !== undefined) addToLease(tx, scope, "content", digest);
       return added;
-    });
+    };
+    return store.db.writeTogether(write, { synced: group === undefined });
   }
 
   #checkSize(expected: bigint | undefined): void {

@@ -45,8 +45,8 @@ export interface FilledLayer extends OpenLayer {
 }
 
 /**
- * Makes active snapshots without parents, all in one transaction: `prepare` for many. `keep` is put under the lease. Of
- * what is in them nothing is on disk yet: after a power cut they are a dead command's, and nobody goes on with them.
+ * Makes active snapshots without parents, all in one transaction: `prepare` for many. `keep` is put under the lease.
+ * Neither they nor their rows are on disk yet: after a power cut they are a dead command's, and nobody goes on with them.
  */
 export async function prepareLayers(
   places: SnapshotPlaces,
@@ -64,7 +64,7 @@ export async function prepareLayers(
       await driver.fill(dir, { kind: "active", parents: [] }, { signal });
     }
     failpoint("snapshot.filled");
-    return store.db.write((tx) => {
+    return store.db.writeUnsynced((tx) => {
       if (wanted.keep !== undefined) addToLease(tx, scope, resourceOf(driver), wanted.keep);
       const made = filled.map((layer) => placeLayer(places, tx, layer));
       failpoint("snapshot.renamed");
@@ -95,8 +95,8 @@ function placeLayer(
 
 /**
  * Commits layers, base first, each on the one before, in one transaction that `besides` takes part in. C2: the caller
- * has brought everything they hold to disk. A name that someone else has committed meanwhile is as good as ours, which
- * is removed.
+ * has brought everything they hold to disk, and waits for the rows in the end (`Database.sync`). A name that someone
+ * else has committed meanwhile is as good as ours, which is removed.
  */
 export async function commitLayers(
   places: SnapshotPlaces,
@@ -104,11 +104,12 @@ export async function commitLayers(
   besides: (tx: WriteTx) => void,
 ): Promise<void> {
   failpoint("snapshot.synced");
-  await places.store.db.writeTogether((tx) => {
+  const write = (tx: WriteTx) => {
     for (const layer of layers) commitLayer(places, tx, layer);
     besides(tx);
     failpoint("snapshot.commit");
-  });
+  };
+  await places.store.db.writeTogether(write, { synced: false });
 }
 
 function commitLayer({ store, scope, driver }: SnapshotPlaces, tx: WriteTx, layer: FilledLayer): void {

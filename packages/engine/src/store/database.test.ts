@@ -282,6 +282,20 @@ test("writeTogether() fails all when the transaction fails", async () => {
   expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
 });
 
+test("writeTogether() that is not to be synced waits for no disk, and sync() tells that there is none", async () => {
+  const dir = newDir();
+  using db = new Database(join(dir, "meta.db"));
+  await db.sync();
+  const add = (name: string) =>
+    db.writeTogether((tx) => tx.run("INSERT INTO namespaces (name) VALUES (?)", name), { synced: false });
+  await add("a");
+  await db.sync();
+  renameSync(`${db.path}-wal`, `${db.path}-gone`);
+  await add("b");
+  await expect(db.sync()).rejects.toThrow("no such file");
+  renameSync(`${db.path}-gone`, `${db.path}-wal`);
+});
+
 test("writeUnsynced() is seen by others, and the next write waits for the disk again", () => {
   const path = join(newDir(), "meta.db");
   using db = new Database(path);

@@ -95,10 +95,16 @@ export class Database implements Disposable {
   /**
    * The same as `write` in one transaction with what else is to be written just now, so that many wait for the disk once,
    * and none of them holds the thread meanwhile: others may see the change before it is on disk, but whatever they make of
-   * it comes after it in the log. What `work` throws undoes its own changes alone.
+   * it comes after it in the log. What `work` throws undoes its own changes alone. With `synced: false` it is not waited for
+   * the disk, as in `writeUnsynced`.
    */
-  async writeTogether<T>(work: (tx: WriteTx) => T): Promise<T> {
-    return this.#writing().writeTogether(work);
+  async writeTogether<T>(work: (tx: WriteTx) => T, { synced = true } = {}): Promise<T> {
+    return this.#writing().writeTogether(work, { synced });
+  }
+
+  /** Waits until all that was written so far is on disk, and holds no thread meanwhile. */
+  async sync(): Promise<void> {
+    await this.#writer?.sync();
   }
 
   [Symbol.dispose](): void {

@@ -27,7 +27,7 @@ export class Writer implements Disposable {
   #logNamed = false;
   #synchronous: Synchronous | undefined;
   #owed: Promise<unknown> | undefined;
-  readonly #together: { run(tx: WriteTx): () => void; reject(error: unknown): void }[] = [];
+  readonly #together: { run(tx: WriteTx): () => void; reject(error: unknown): void; readonly synced: boolean }[] = [];
 
   /**
    * Makes the file if need be. `failed_precondition` when another version of the program wrote it, or when it `wasRead` by this
@@ -87,7 +87,7 @@ export class Writer implements Disposable {
   /** The same, and on disk once `settle` has come back. */
   writeSettled<T>(work: (tx: WriteTx) => T): T {
     const result = this.writeUnsynced(work);
-    const synced = new Promise((resolve) => setImmediate(resolve)).then(() => this.#syncLog());
+    const synced = new Promise((resolve) => setImmediate(resolve)).then(() => this.sync());
     this.#owed = Promise.all([this.#owed, synced]);
     // Told by `settle`.
     this.#owed.catch(() => undefined);
@@ -109,13 +109,13 @@ export class Writer implements Disposable {
    * and none of them holds the thread meanwhile: others may see the change before it is on disk, but whatever they make of
    * it comes after it in the log. What `work` throws undoes its own changes alone.
    */
-  writeTogether<T>(work: (tx: WriteTx) => T): Promise<T> {
+  writeTogether<T>(work: (tx: WriteTx) => T, { synced }: { readonly synced: boolean }): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const run = (tx: WriteTx) => {
       const result = this.#nested(tx, work);
       return () => (result.kind === "done" ? resolve(result.value) : reject(result.error));
     };
-    this.#together.push({ run, reject });
+    this.#together.push({ run, reject, synced });
     if (this.#together.length === 1) setImmediate(() => void this.#writeGathered());
     return promise;
   }
@@ -124,19 +124,20 @@ export class Writer implements Disposable {
     const gathered = this.#together.splice(0);
     try {
       const settled = this.writeUnsynced((tx) => gathered.map(({ run }) => run(tx)));
-      await this.#syncLog();
-      failpoint("database.synced");
+      if (gathered.some(({ synced }) => synced)) await this.sync();
       for (const settle of settled) settle();
     } catch (error) {
       for (const { reject } of gathered) reject(error);
     }
   }
 
-  /** The log is a file of its own, which no lock of SQLite's hangs on; another transaction may have begun it. */
-  async #syncLog(): Promise<void> {
+  async sync(): Promise<void> {
+    if (!this.#hasWritten) return;
     try {
+      // A file of its own, which no lock of SQLite's hangs on; another transaction may have begun it.
       await Promise.all([syncPath(`${this.#path}-wal`), this.#logNamed ? undefined : syncPath(dirname(this.#path))]);
       this.#logNamed = true;
+      failpoint("database.synced");
     } catch (error) {
       throw diskError(error, "cannot write database", { path: this.#path });
     }

@@ -17,7 +17,8 @@ export async function underLease<T>(store: Store, scope: Scope, work: (scope: Sc
   const { namespace } = scope;
   const expires = new Date(Number((store.clock.now() + LIFE) / 1_000_000n)).toISOString();
   const wanted = { id: "", labels: { [EXPIRE_LABEL]: expires }, owner: processIdentity() };
-  const lease = store.db.write((tx) => createLease(store, tx, namespace, wanted)).id;
+  // It ends with this process; what it is to keep is written later, and what it kept was written before it goes.
+  const lease = store.db.writeUnsynced((tx) => createLease(store, tx, namespace, wanted)).id;
   const result = await work({ namespace, lease }).catch((error: unknown) => {
     if (!isInterruption(error) || !holdsAnything(store, namespace, lease)) release(store, namespace, lease);
     throw error;
@@ -37,7 +38,7 @@ function holdsAnything(store: Store, namespace: string, lease: string): boolean 
 
 function release(store: Store, namespace: string, lease: string): void {
   try {
-    store.db.write((tx) => deleteLease(tx, namespace, lease));
+    store.db.writeUnsynced((tx) => deleteLease(tx, namespace, lease));
   } catch (error) {
     // Expired or deleted by someone else: the wanted state.
     if (!hasCode(error, "not_found")) throw error;

@@ -125,6 +125,27 @@ test.if(isRoot)(
   120_000,
 );
 
+test.if(isRoot)("what a pull wrote is waited for when all of it is written, and its rows not before", async () => {
+  await using source = await openTestSource([buildLayer([{ name: "a", data: big }]), buildLayer([{ name: "b" }])]);
+  using store = openTestStore();
+  const calls: string[] = [];
+  const { db } = store;
+  for (const name of ["write", "writeUnsynced", "sync"] as const) {
+    const call = db[name].bind(db) as (...args: never[]) => unknown;
+    Object.assign(db, {
+      [name]: (...args: never[]) => {
+        calls.push(name);
+        return call(...args);
+      },
+    });
+  }
+  await pullInto(store, source);
+  const atEnd = calls.indexOf("sync");
+  expect(calls.slice(atEnd)).toEqual(["sync"]);
+  // The lease of the test itself.
+  expect(calls.slice(0, atEnd).filter((name) => name === "write")).toEqual(["write"]);
+});
+
 test.if(isRoot)("layers that are there are not applied again", async () => {
   const base = buildLayer([{ name: "a", data: big }]);
   await using first = await openTestSource([base]);

@@ -60,7 +60,7 @@ const DEFAULT_DOWNLOADS = 8;
 
 /**
  * Fetches an image and unpacks it meanwhile: every layer from the first of its bytes on, none waiting for another.
- * Nothing is committed before digest and diff ID are proven. Errors are those of `fetchImage` and `unpackImage`; the
+ * Nothing is committed before digest and diff ID are proven, and all of it is on disk at the end. Errors are those of `fetchImage` and `unpackImage`; the
  * first failure ends everything else, leaves no extraction snapshot and keeps the ingests, so that a later pull resumes.
  */
 export async function pullThroughPipeline(target: PipelineTarget, options: PipelineOptions): Promise<PipelineResult> {
@@ -91,6 +91,7 @@ export async function pullThroughPipeline(target: PipelineTarget, options: Pipel
     arrivals.finish();
     const unpacked: Unpacked[] = [];
     for (const job of jobs) unpacked.push(await finishJob(job, resolved.descriptor));
+    await target.store.db.sync();
     return { resolved, unpacked };
   } catch (error) {
     failure.abort(error);
@@ -108,7 +109,7 @@ export async function unpackStored(
   { signal, ...unpack }: PipelineUnpack & { readonly signal: AbortSignal },
 ): Promise<Unpacked> {
   const group = openGroup();
-  const content = new EngineContent(from.store, from.scope);
+  const content = new EngineContent(from.store, from.scope, group);
   const failure = new AbortController();
   using arrivals = new Arrivals();
   arrivals.finish();
@@ -123,7 +124,9 @@ export async function unpackStored(
       // What is missing of it is `unpackImage`'s to tell.
       if (!hasCode(error, "not_found")) throw error;
     });
-    return await finishJob(job, image);
+    const unpacked = await finishJob(job, image);
+    await from.store.db.sync();
+    return unpacked;
   } catch (error) {
     failure.abort(error);
     await Promise.allSettled([job.early.finish()]);
