@@ -15,6 +15,8 @@ export interface ApplyLayerOptions {
   /** Bring the file system to disk at the end. */
   readonly sync?: boolean | undefined;
   readonly limits?: ApplyLimits | undefined;
+  /** Told now and then how many members there were so far. */
+  readonly onEntries?: (entries: number) => void;
   /** Tell what room the whole tree takes in the end. */
   readonly measure?: boolean | undefined;
 }
@@ -55,6 +57,7 @@ export async function applyLayer(
     meter.add(chunk.byteLength);
     digester.update(chunk);
     parser.push(chunk);
+    options.onEntries?.(writer.entries);
     failpoint("apply.chunk");
     if (meter.size < turnAt) continue;
     turnAt = meter.size + BYTES_PER_TURN;

@@ -7,8 +7,19 @@ import { GrowingFile } from "./growing-file.ts";
 
 /** How much more often than usual code runs before it is compiled: a small layer is over by the time the compiler is done. */
 const COMPILE_LATE = 30;
+/** After so many members what is hot in every layer has been compiled once. */
+const WARM_ENTRIES = 2500;
+/**
+ * From then on: to compile it again, and better, takes up to a tenth of the processor time of a layer of small files, which
+ * waits for the kernel most of all. What other layers need besides is compiled all the same, later.
+ */
+const COMPILE_HARDLY = 300;
 
 Bun.unsafe.setJITPolicy(COMPILE_LATE);
+
+function onEntries(entries: number): void {
+  if (entries >= WARM_ENTRIES) Bun.unsafe.setJITPolicy(COMPILE_HARDLY);
+}
 
 let current: { readonly file: GrowingFile; readonly stop: AbortController } | undefined;
 
@@ -18,7 +29,7 @@ async function apply(job: ApplyJob): Promise<FromWorker> {
     const stop = new AbortController();
     current = { file, stop };
     const { target, ...options } = job;
-    const layer = await applyLayer(file.read(), target, { ...options, signal: stop.signal });
+    const layer = await applyLayer(file.read(), target, { ...options, signal: stop.signal, onEntries });
     return { kind: "applied", layer };
   } catch (error) {
     return { kind: "failed", error: errorToPlain(error) };

@@ -76,6 +76,11 @@ export class LayerWriter implements TarSink, Disposable {
     if (!isEmpty || this.#lower !== undefined) this.#usage.lose();
   }
 
+  /** Members so far. */
+  get entries(): number {
+    return this.#entries;
+  }
+
   /** What room the tree takes after `finish`; `undefined` when only a walk could tell. */
   get usage(): SnapshotUsage | undefined {
     return this.#usage.total;
