@@ -66,6 +66,16 @@ test("commit() refuses wrong bytes and keeps them, truncate() drops them", async
   expect(await again.commit({ expected, size: 1000n })).toBe(expected);
 });
 
+test("write() may be called before the last one has settled", async () => {
+  await using lease = await stage.client.leases.hold();
+  const chunks = [3_000_000, 1, 2_000_000, 500_000].map(patterned);
+  const expected = digestOf(Buffer.concat(chunks));
+  await using writer = await lease.client.content.writer("ahead", { expected });
+  await Promise.all(chunks.map((chunk) => writer.write(chunk)));
+  expect(writer.offset).toBe(5_500_001n);
+  expect(await writer.commit({})).toBe(expected);
+});
+
 test("read() gives the range asked for", async () => {
   await using lease = await stage.client.leases.hold();
   const bytes = patterned(2_500_000, 4);

@@ -34,6 +34,7 @@ export type ContentSummary = Pick<ContentInfo, "digest" | "size" | "createdAt" |
 
 /** A writer whose calls need no signal. It holds its ref until it is committed or disposed. */
 export interface RemoteBlobWriter extends BlobWriter {
+  /** May be called before the last one has settled: chunks go in order, and the daemon has more to do at once. */
   write(chunk: Uint8Array, settings?: CallSettings): Promise<void>;
   truncate(offset: bigint, settings?: CallSettings): Promise<void>;
   commit(commit: CommitOptions, settings?: CallSettings): Promise<Digest>;
