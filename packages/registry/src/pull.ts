@@ -277,14 +277,20 @@ async function copy(job: Job, blob: BlobFetch & { readonly writer: BlobWriter })
   const from = writer.offset;
   let offset = from;
   job.report({ kind: "transferring", ref, descriptor, offset });
+  // A blob whose turn it is has all turns: while the store takes in one chunk, the next is on its way to it.
+  const writesAhead = job.options.inOrder === true;
+  let last = Promise.resolve();
   for await (const chunk of job.fetcher.fetch(descriptor, { signal, offset })) {
-    {
-      using _turn = await job.turns.take(rank);
-      await writer.write(chunk, { signal });
-    }
+    const turn = await job.turns.take(rank);
+    const writing = writer.write(chunk, { signal }).finally(() => turn[Symbol.dispose]());
+    // Told when it is waited for.
+    writing.catch(() => undefined);
+    await (writesAhead ? last : writing);
+    last = writing;
     offset += BigInt(chunk.byteLength);
     job.report({ kind: "transferring", ref, descriptor, offset });
   }
+  await last;
   onArrival();
   job.report({ kind: "committing", ref, descriptor });
   try {
