@@ -31,9 +31,11 @@ export const BUSY_TIMEOUT_MS = 10_000;
 export function sqliteError(error: unknown, what: string, path: string): unknown {
   const result = resultOf(error);
   if (result === undefined) return error;
-  const [code, fix] = codes[result === NO_ROOM_FOR_INDEX ? FULL : result & 0xff] ?? ["internal"];
+  const isRoomless = result === NO_ROOM_FOR_INDEX;
+  const [code, fix] = codes[isRoomless ? FULL : result & 0xff] ?? ["internal"];
   const hint = fix === undefined ? {} : { fix };
-  const why = error instanceof Error ? error.message : String(error);
+  const said = error instanceof Error ? error.message : String(error);
+  const why = isRoomless ? "the disk is full: there is no room for the index of the database's log" : said;
   return new ContainerdError({ code, what, where: { path }, why, cause: error, ...hint });
 }
 
