@@ -132,6 +132,23 @@ test("read() sees what the first write after it wrote, and what others did meanw
   expect(db.hasWritten).toBe(true);
 });
 
+test("Database is read where there is no room for the index of its log", async () => {
+  const path = join(newDir(), "meta.db");
+  {
+    using db = new Database(path);
+    insert(db, "a");
+  }
+  const read = `
+    import { Database } from ${JSON.stringify(import.meta.resolve("./database.ts"))};
+    using db = new Database(${JSON.stringify(path)});
+    console.log(db.read((tx) => tx.all("SELECT name FROM namespaces")).length);
+  `;
+  // The index takes 32 KiB, and no file may have more than eight.
+  const limited = ["bash", "-c", `trap '' XFSZ; ulimit -f 8; exec "$@"`, "limit", process.execPath, "-e", read];
+  const child = Bun.spawn(limited, { cwd: import.meta.dir, stderr: "inherit" });
+  expect(await new Response(child.stdout).text()).toBe("1\n");
+});
+
 test("write() is refused once the database was closed", () => {
   const path = join(newDir(), "meta.db");
   new Database(path)[Symbol.dispose]();

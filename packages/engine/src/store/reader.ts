@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Column, ReadTx } from "./database.ts";
-import { BUSY_TIMEOUT_MS, isBusy, needsWriter, sqliteError } from "./sqlite-error.ts";
+import { BUSY_TIMEOUT_MS, isBusy, isRoomless, needsWriter, sqliteError } from "./sqlite-error.ts";
 
 /** The version of the schema; named here as well, so that who reads needs no text of it. */
 export const READ_VERSION = 3;
@@ -43,14 +43,28 @@ export class Reader implements ReadTx, Disposable {
 /** A reader of a database that this program may read as it is; undefined where it has to be made, or brought up to date. */
 export function openReader(path: string): Reader | undefined {
   if (Bun.file(path).size === 0) return undefined;
-  let reader: Reader | undefined;
   try {
-    reader = new Reader(path);
-    const [row] = reader.all<{ readonly user_version: bigint }>("PRAGMA user_version");
-    if (row?.user_version === BigInt(READ_VERSION)) return reader;
+    return openCurrent(path);
   } catch (error) {
-    if (!isBusy(error) && !needsWriter(error)) throw sqliteError(error, "cannot open database", path);
+    if (isRoomless(error) && Bun.file(`${path}-wal`).size === 0) return openCurrent(unchanging(path));
+    if (isBusy(error) || needsWriter(error)) return undefined;
+    throw sqliteError(error, "cannot open database", path);
   }
-  reader?.[Symbol.dispose]();
-  return undefined;
+}
+
+/** A name under which SQLite reads the file alone: on a full disk nobody can write, and without a log all is in it. */
+function unchanging(path: string): string {
+  return `${Bun.pathToFileURL(path).href}?immutable=1`;
+}
+
+function openCurrent(path: string): Reader | undefined {
+  const reader = new Reader(path);
+  let isCurrent = false;
+  try {
+    const [row] = reader.all<{ readonly user_version: bigint }>("PRAGMA user_version");
+    isCurrent = row?.user_version === BigInt(READ_VERSION);
+    return isCurrent ? reader : undefined;
+  } finally {
+    if (!isCurrent) reader[Symbol.dispose]();
+  }
 }

@@ -31,11 +31,10 @@ export const BUSY_TIMEOUT_MS = 10_000;
 export function sqliteError(error: unknown, what: string, path: string): unknown {
   const result = resultOf(error);
   if (result === undefined) return error;
-  const isRoomless = result === NO_ROOM_FOR_INDEX;
-  const [code, fix] = codes[isRoomless ? FULL : result & 0xff] ?? ["internal"];
+  const [code, fix] = codes[isRoomless(error) ? FULL : result & 0xff] ?? ["internal"];
   const hint = fix === undefined ? {} : { fix };
   const said = error instanceof Error ? error.message : String(error);
-  const why = isRoomless ? "the disk is full: there is no room for the index of the database's log" : said;
+  const why = isRoomless(error) ? "the disk is full: there is no room for the index of the database's log" : said;
   return new ContainerdError({ code, what, where: { path }, why, cause: error, ...hint });
 }
 
@@ -43,6 +42,11 @@ export function sqliteError(error: unknown, what: string, path: string): unknown
 export function isBusy(error: unknown): boolean {
   const result = resultOf(error);
   return result !== undefined && (result & 0xff) === 5;
+}
+
+/** The disk is too full for the log's index, which whoever opens a database first makes anew. */
+export function isRoomless(error: unknown): boolean {
+  return resultOf(error) === NO_ROOM_FOR_INDEX;
 }
 
 /** What is there can only be read once a writer has mended it: SQLITE_READONLY in all its forms. */
