@@ -9,6 +9,7 @@ import {
   unpackImage,
 } from "@ctr/oci";
 import type { Client } from "./client.ts";
+import { withGrace } from "./grace.ts";
 import type { SnapshotterSettings } from "./images.ts";
 import { signalOf } from "./settings.ts";
 
@@ -41,8 +42,10 @@ export function unpackTarget(client: Client, { snapshotter }: SnapshotterSetting
 /** How; without a matcher, what runs on this machine. */
 export function unpackOptions(settings: UnpackSettings): UnpackOptions {
   const { matcher = defaultPlatforms(), snapshotLabels, syncFs, onLayer } = settings;
+  const signal = signalOf(settings);
   return {
-    signal: signalOf(settings),
+    signal,
+    prepareSignal: withGrace(signal),
     matcher,
     ...(snapshotLabels === undefined ? {} : { snapshotLabels }),
     ...(syncFs === undefined ? {} : { syncFs }),

@@ -11,6 +11,7 @@ import {
 } from "@ctr/oci";
 import type { FetchImageOptions, TransferEvent } from "@ctr/registry";
 import { createDeferred, type Deferred } from "@ctr/rpc";
+import { withGrace } from "./grace.ts";
 
 /** What a fetch tells of itself. */
 export type FetchEvents = Required<Pick<FetchImageOptions, "onDocument" | "onProgress">>;
@@ -38,7 +39,8 @@ export class UnpackAhead implements AsyncDisposable {
 
   constructor(target: UnpackTarget, options: UnpackOptions) {
     this.#target = { ...target, differ: this.#patient(target.differ) };
-    this.#options = { ...options, signal: AbortSignal.any([options.signal, this.#over.signal]) };
+    const signal = AbortSignal.any([options.signal, this.#over.signal]);
+    this.#options = { ...options, signal, prepareSignal: withGrace(signal) };
   }
 
   /** What it unpacked, once the fetch is over; undefined when that is not the whole image. */

@@ -32,6 +32,8 @@ export interface UnpackOptions extends PlatformOptions {
   /** Labels for every snapshot, as a snapshotter's own options need them. */
   readonly snapshotLabels?: Labels;
   readonly syncFs?: boolean;
+  /** Ends a call that makes a snapshot; `signal` without it. Given up halfway, it may leave one that nobody knows of. */
+  readonly prepareSignal?: AbortSignal;
   readonly onLayer?: (event: UnpackEvent) => void;
 }
 
@@ -108,7 +110,7 @@ function mismatch(why: string): ContainerdError {
 export async function unpackLayer(target: UnpackTarget, layer: ImageLayer, options: UnpackOptions): Promise<boolean> {
   const report = (kind: UnpackEvent["kind"]) => options.onLayer?.({ kind, layer: layer.blob, chainID: layer.chainID });
   const labels = snapshotLabels(layer, options);
-  const extraction = await prepareExtraction(target.snapshotter, layer, { labels, signal: options.signal });
+  const extraction = await prepareExtraction(target.snapshotter, layer, labels, options);
   if (extraction === undefined) {
     report("exists");
     return false;
@@ -137,13 +139,15 @@ export function snapshotLabels(layer: ImageLayer, options: Pick<UnpackOptions, "
 async function prepareExtraction(
   snapshotter: Snapshotter,
   layer: ImageLayer,
-  options: Cancel & { readonly labels: Labels },
+  labels: Labels,
+  options: UnpackOptions,
 ): Promise<{ readonly key: string; readonly mounts: readonly Mount[] } | undefined> {
   if (await hasSnapshot(snapshotter, layer.chainID, options)) return undefined;
   for (let attempt = 1; ; attempt++) {
     const key = extractionKey(layer.chainID);
     try {
-      return { key, mounts: await snapshotter.prepare(key, layer.parent, options) };
+      const signal = options.prepareSignal ?? options.signal;
+      return { key, mounts: await snapshotter.prepare(key, layer.parent, { labels, signal }) };
     } catch (error) {
       if (!hasCode(error, "already_exists")) throw prepareFailed(key, error);
       // A remote snapshotter answers so when it has the layer; else the key is taken, and another one is tried.
