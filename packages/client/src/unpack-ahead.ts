@@ -30,6 +30,8 @@ export class UnpackAhead implements AsyncDisposable {
   readonly #target: UnpackTarget;
   readonly #options: UnpackOptions;
   readonly #over = new AbortController();
+  /** Fails when it is given up; one for all layers, as each listener more on a signal is one that Node may warn of. */
+  readonly #givenUp: Promise<never>;
   readonly #arrivals = new Map<Digest, Deferred<void>>();
   /** What is told of is part of an index. */
   #inIndex = false;
@@ -41,6 +43,9 @@ export class UnpackAhead implements AsyncDisposable {
     this.#target = { ...target, differ: this.#patient(target.differ) };
     const signal = AbortSignal.any([options.signal, this.#over.signal]);
     this.#options = { ...options, signal, prepareSignal: withGrace(signal) };
+    this.#givenUp = aborted(signal);
+    // Told to the layers that wait; perhaps none does.
+    this.#givenUp.catch(() => undefined);
   }
 
   /** What it unpacked, once the fetch is over; undefined when that is not the whole image. */
@@ -83,7 +88,7 @@ export class UnpackAhead implements AsyncDisposable {
   #patient(differ: Differ): Differ {
     return {
       apply: async (layer, mounts, options) => {
-        await Promise.race([this.#arrival(layer.digest).promise, aborted(options.signal)]);
+        await Promise.race([this.#arrival(layer.digest).promise, this.#givenUp]);
         return differ.apply(layer, mounts, options);
       },
       compare: (lower, upper, options) => differ.compare(lower, upper, options),
