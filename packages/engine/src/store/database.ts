@@ -1,5 +1,5 @@
 import { ContainerdError } from "@ctr/api";
-import { openReader, type Reader } from "./reader.ts";
+import { hasLog, openReader, type Reader } from "./reader.ts";
 import { sqliteError } from "./sqlite-error.ts";
 import type { Writer } from "./writer.ts";
 
@@ -123,11 +123,6 @@ export class Database implements Disposable {
     this.#reader = undefined;
     return this.#writer;
   }
-}
-
-/** Whether there is a log with anything in it, which is rare: to look into it takes loading node:fs. */
-function hasLog(path: string): boolean {
-  return Bun.file(`${path}-wal`).size > 0;
 }
 
 /** What only a writer needs is loaded by the first one. */

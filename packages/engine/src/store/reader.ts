@@ -40,13 +40,18 @@ export class Reader implements ReadTx, Disposable {
   }
 }
 
+/** Whether there is a log with anything in it, which is rare: to look into it takes loading node:fs. */
+export function hasLog(path: string): boolean {
+  return Bun.file(`${path}-wal`).size > 0;
+}
+
 /** A reader of a database that this program may read as it is; undefined where it has to be made, or brought up to date. */
 export function openReader(path: string): Reader | undefined {
   if (Bun.file(path).size === 0) return undefined;
   try {
     return openCurrent(path);
   } catch (error) {
-    if (isRoomless(error) && Bun.file(`${path}-wal`).size === 0) return openCurrent(unchanging(path));
+    if (isRoomless(error) && !hasLog(path)) return openCurrent(unchanging(path));
     if (isBusy(error) || needsWriter(error)) return undefined;
     throw sqliteError(error, "cannot open database", path);
   }

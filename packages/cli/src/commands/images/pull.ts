@@ -1,5 +1,5 @@
 import type { Client, Pulled, PullOptions } from "@ctr/client";
-import { formatPlatform, type Image, onlyPlatform, type Platform, readPlatforms } from "@ctr/oci";
+import { type Descriptor, formatPlatform, type Image, onlyPlatform, type Platform, readPlatforms } from "@ctr/oci";
 import type { Resolver } from "@ctr/registry";
 import { type CommandContext, defineCommand } from "../../command.ts";
 import { defaultSnapshotter } from "../../default-snapshotter.ts";
@@ -46,7 +46,7 @@ interface Fetching {
 /** Whose layers are unpacked while others are fetched; that is told only once all is fetched. */
 async function pullOne(client: Client, platform: Platform, fetching: Fetching): Promise<void> {
   const { context, signal } = fetching;
-  const { flags, stdout } = context;
+  const { flags } = context;
   let started = 0n;
   const { chainID } = await fetchImage(client, fetching, {
     snapshotter: await defaultSnapshotter(client, flags.snapshotter, signal),
@@ -54,11 +54,11 @@ async function pullOne(client: Client, platform: Platform, fetching: Fetching): 
     syncFs: flags.syncFs,
     async onFetched({ target }) {
       started = process.hrtime.bigint();
-      await stdout.write(`unpacking ${formatPlatform(platform)} ${target.digest}...\n`);
+      await tellUnpacking(context, platform, target);
     },
   });
-  if (flags.printChainid) await stdout.write(`image chain ID: ${chainID}\n`);
-  await stdout.write(`done: ${formatGoDuration(process.hrtime.bigint() - started)}\t\n`);
+  await tellUnpacked(context, chainID);
+  await tellDone(context, started);
 }
 
 async function fetchImage(client: Client, fetching: Fetching, unpacking: Partial<PullOptions>): Promise<Pulled> {
@@ -87,15 +87,28 @@ async function fetchImage(client: Client, fetching: Fetching, unpacking: Partial
 }
 
 /** One platform after the other; the time told is that of unpacking alone. */
-async function unpackAll(client: Client, image: Image, { flags, stdout }: Context, signal: AbortSignal): Promise<void> {
+async function unpackAll(client: Client, image: Image, context: Context, signal: AbortSignal): Promise<void> {
+  const { flags } = context;
   const started = process.hrtime.bigint();
   const snapshotter = await defaultSnapshotter(client, flags.snapshotter, signal);
   for (const platform of await platformsOf(client, image, flags, signal)) {
-    await stdout.write(`unpacking ${formatPlatform(platform)} ${image.target.digest}...\n`);
+    await tellUnpacking(context, platform, image.target);
     const options = { signal, snapshotter, matcher: onlyPlatform(platform), syncFs: flags.syncFs };
     const { chainID } = await client.images.unpack(image.target, options);
-    if (flags.printChainid) await stdout.write(`image chain ID: ${chainID}\n`);
+    await tellUnpacked(context, chainID);
   }
+  await tellDone(context, started);
+}
+
+async function tellUnpacking({ stdout }: Context, platform: Platform, { digest }: Descriptor): Promise<void> {
+  await stdout.write(`unpacking ${formatPlatform(platform)} ${digest}...\n`);
+}
+
+async function tellUnpacked({ flags, stdout }: Context, chainID: string | undefined): Promise<void> {
+  if (flags.printChainid) await stdout.write(`image chain ID: ${chainID}\n`);
+}
+
+async function tellDone({ stdout }: Context, started: bigint): Promise<void> {
   await stdout.write(`done: ${formatGoDuration(process.hrtime.bigint() - started)}\t\n`);
 }
 
