@@ -83,16 +83,17 @@ async function begin(
       return release(lock);
     const binary = resolveShimBinary(runtime, context.searchPath);
     await recordTask(context, paths, binary);
-    const forget = async (shim: StartedShim | undefined) => {
+    let shim: StartedShim | undefined;
+    const forget = async () => {
       await shim?.end();
       await forgetTask(context, paths);
     };
     try {
-      const shim = startDirectly(shimCommand(context, paths, binary, signal));
+      shim = startDirectly(shimCommand(context, paths, binary, signal));
       failpoint("task.early");
-      return { lock, binary, shim, forget: () => forget(shim) };
+      return { lock, binary, shim, forget };
     } catch (error) {
-      await forget(undefined);
+      await forget();
       throw error;
     }
   } catch (error) {
