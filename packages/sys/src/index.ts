@@ -1,5 +1,6 @@
 export { hideArgument } from "./arguments.ts";
 export { capabilityNames, readEffectiveCapabilities } from "./capabilities.ts";
+export { openCgroupWindow } from "./cgroup-window.ts";
 export { type Environment, lastingEnvironment, scrubbedEnvironment } from "./environment.ts";
 export { type FifoReader, type FifoWriter, makeFifo, openFifoReader, openFifoWriter } from "./fifo.ts";
 export { fileError } from "./file-error.ts";

@@ -1,6 +1,7 @@
 import { ContainerdError, hasCode } from "@ctr/api";
 import { type Container, checkFifoDir, checkNetwork, type Task, withGrace } from "@ctr/client";
 import { encodeSpec } from "@ctr/oci";
+import { openCgroupWindow } from "@ctr/sys";
 import { type CommandContext, defineCommand } from "../command.ts";
 import { type MadeContainer, makeContainer } from "../container-maker.ts";
 import { fail, messageOf, withoutClass } from "../errors.ts";
@@ -17,19 +18,21 @@ type Context = CommandContext<(typeof run)["flags"]>;
 /** `ctr run IMAGE|ROOTFS ID [CMD…]`: a container, its task, and the task's exit code. */
 export const runCommand = defineCommand<typeof run>({
   async run(context) {
-    const { flags, connect, signal } = context;
+    const { flags, connect } = context;
     const place = parseArguments(context);
     await checkTask(flags);
-    const client = await connect();
     // Until the process runs an interrupt is ours; then it is the process's.
-    using interrupt = abortOnInterrupt(signal);
-    const made = await makeContainer(client, requestOf(context, place), interrupt.signal);
+    using beginning = new DisposableStack();
+    beginning.use(openCgroupWindow());
+    const client = await connect();
+    const { signal } = beginning.use(abortOnInterrupt(context.signal));
+    const made = await makeContainer(client, requestOf(context, place), signal);
     const { container } = made;
     let keep = !flags.rm;
     let isTaskless = false;
     try {
       if (flags.dumpConfig !== "" || context.given("dump-config")) await dumpSpec(container, flags.dumpConfig);
-      const exitCode = await runTask(context, made, interrupt);
+      const exitCode = await runTask(context, made, { signal, beginning });
       isTaskless = true;
       return exitCode;
     } catch (error) {
@@ -92,10 +95,9 @@ async function dumpSpec(container: Container, path: string): Promise<void> {
 async function runTask(
   context: Context,
   { container, rootfs, release }: MadeContainer,
-  interrupt: ReturnType<typeof abortOnInterrupt>,
+  { signal, beginning }: { readonly signal: AbortSignal; readonly beginning: DisposableStack },
 ): Promise<number> {
   const { flags } = context;
-  const { signal } = interrupt;
   const tty = container.spec?.process?.terminal === true;
   using terminal = openTerminalFor(tty && !flags.detach);
   const creating = container.createTask({
@@ -122,7 +124,7 @@ async function runTask(
     return 0;
   }
   using session = attachProcess(task, context, terminal);
-  interrupt[Symbol.dispose]();
+  beginning.dispose();
   // One that came between start and attach would else be lost.
   signal.throwIfAborted();
   const exitCode = await session.finish({ signal });

@@ -1,5 +1,6 @@
 import { type Client, type Container, openRootfsReader } from "@ctr/client";
 import { resolveUser, type SpecProcess } from "@ctr/oci";
+import { openCgroupWindow } from "@ctr/sys";
 import { defineCommand } from "../../command.ts";
 import { fail } from "../../errors.ts";
 import { attachProcess, chooseIo, openTerminalFor } from "../../process-session.ts";
@@ -13,6 +14,7 @@ export const execCommand = defineCommand<typeof exec>({
     const id = containerArgument(args[0]);
     if (flags.tty && flags.logUri !== "") throw fail("can't use log-uri with tty");
     if (flags.logUri !== "" && flags.fifoDir !== "") throw fail("can't use log-uri with fifo-dir");
+    using window = openCgroupWindow();
     const client = await connect();
     const container = await client.containers.get(id, { signal });
     const task = await openTask(container, signal);
@@ -30,6 +32,7 @@ export const execCommand = defineCommand<typeof exec>({
       signal,
     });
     await running.start({ signal, watch: !flags.detach });
+    window[Symbol.dispose]();
     if (flags.detach) {
       await running.detach();
       return 0;

@@ -1,4 +1,5 @@
 import type { Container } from "@ctr/client";
+import { openCgroupWindow } from "@ctr/sys";
 import { defineCommand } from "../../command.ts";
 import { fail } from "../../errors.ts";
 import { writePidFile } from "../../pid-file.ts";
@@ -12,6 +13,7 @@ export const startCommand = defineCommand<typeof start>({
   async run(context) {
     const { args, flags, connect, signal } = context;
     const id = containerArgument(args[0]);
+    using window = openCgroupWindow();
     const client = await connect();
     const container = await client.containers.get(id, { signal });
     const tty = hasTerminalSpec(container);
@@ -23,6 +25,7 @@ export const startCommand = defineCommand<typeof start>({
     if (flags.pidFile !== "") await writePidFile(flags.pidFile, task.pid);
     if (terminal) await sizeFirst(task, terminal, signal);
     await task.start({ signal, watch: !flags.detach });
+    window[Symbol.dispose]();
     if (flags.detach) {
       await task.detach();
       return 0;
