@@ -1,5 +1,8 @@
 import type { CallOptions, MethodDefinition, ServiceClient, ServiceDefinition } from "./service.ts";
 
+/** The requests of a streaming call: one that is known, or what is pulled. */
+export type Requests<Req> = AsyncIterable<Req> | readonly [Req];
+
 /**
  * The one seam: calls go in, a socket or a router in this process answers. Opened by `connectH2c` or
  * `openInProcessChannel`; disposing it cancels what is under way and closes the connection. Disposing twice is harmless.
@@ -15,7 +18,7 @@ export interface Channel extends AsyncDisposable {
   stream<Req, Res>(
     path: string,
     method: MethodDefinition<Req, Res>,
-    requests: AsyncIterable<Req>,
+    requests: Requests<Req>,
     options: CallOptions,
   ): AsyncIterable<Res>;
 }
@@ -40,7 +43,7 @@ function bindMethod(channel: Channel, path: string, method: MethodDefinition<unk
       channel.stream(
         path,
         method,
-        method.requestStream ? completeEach(requests, complete) : once(complete(requests)),
+        method.requestStream ? completeEach(requests, complete) : [complete(requests)],
         options,
       );
   }
@@ -51,10 +54,6 @@ function bindMethod(channel: Channel, path: string, method: MethodDefinition<unk
 async function* completeEach(requests: unknown, complete: (request: unknown) => unknown): AsyncIterable<unknown> {
   // `requests` is the AsyncIterable that ClientMethod asks for when requestStream is true.
   for await (const request of requests as AsyncIterable<unknown>) yield complete(request);
-}
-
-async function* once<T>(value: T): AsyncIterable<T> {
-  yield value;
 }
 
 async function only(path: string, responses: AsyncIterable<unknown>): Promise<unknown> {

@@ -1,4 +1,4 @@
-import type { Channel } from "./channel.ts";
+import type { Channel, Requests } from "./channel.ts";
 import { ClientCall, type ClientCallOptions, errorOf } from "./client-call.ts";
 import { statusOf, statusOfAbort, statusOfMessageError } from "./grpc-status.ts";
 import { H2Connection } from "./h2-connection.ts";
@@ -74,8 +74,7 @@ class H2Channel implements Channel {
   ): Promise<Res> {
     const call = this.#open(path, options);
     try {
-      call.send(method.requestType.encode(request).finish());
-      call.closeSend();
+      sendOnly(call, method, request);
       const response = await call.responses.take();
       const more = await call.responses.take();
       if (!response || more) throw this.#unaryMismatch(path, options, more !== undefined);
@@ -88,7 +87,7 @@ class H2Channel implements Channel {
   stream<Req, Res>(
     path: string,
     method: MethodDefinition<Req, Res>,
-    requests: AsyncIterable<Req>,
+    requests: Requests<Req>,
     options: CallOptions,
   ): AsyncIterable<Res> {
     return {
@@ -103,12 +102,13 @@ class H2Channel implements Channel {
   async *#responses<Req, Res>(
     path: string,
     method: MethodDefinition<Req, Res>,
-    requests: AsyncIterable<Req>,
+    requests: Requests<Req>,
     options: CallOptions,
   ): AsyncGenerator<Res, void, undefined> {
     const call = this.#open(path, options);
     try {
-      void sendAll(call, method, requests);
+      if (Symbol.asyncIterator in requests) void sendAll(call, method, requests);
+      else sendOnly(call, method, requests[0]);
       for (;;) {
         const message = await call.responses.take();
         if (!message) return;
@@ -161,6 +161,12 @@ class H2Channel implements Channel {
     call.cancel(translated);
     return translated;
   }
+}
+
+/** Sends the only request of a call, which leaves in one write with the call's beginning and the requests' end. */
+function sendOnly<Req, Res>(call: ClientCall, method: MethodDefinition<Req, Res>, request: Req): void {
+  call.send(method.requestType.encode(request).finish());
+  call.closeSend();
 }
 
 /** Pulls requests as fast as the peer takes them. What goes wrong here ends the call, and so reaches its reader. */

@@ -1,5 +1,5 @@
 import { onAbort } from "./abort-listener.ts";
-import type { Channel } from "./channel.ts";
+import type { Channel, Requests } from "./channel.ts";
 import { statusOf, statusOfAbort, statusOfMessageError } from "./grpc-status.ts";
 import { checkMessageSize, MessageError } from "./message-queue.ts";
 import { metadataToFields } from "./metadata.ts";
@@ -62,7 +62,7 @@ class InProcessChannel implements Channel {
   async *stream<Req, Res>(
     path: string,
     _method: MethodDefinition<Req, Res>,
-    requests: AsyncIterable<Req>,
+    requests: Requests<Req>,
     options: CallOptions,
   ): AsyncIterable<Res> {
     using call = this.#begin(path, options);
@@ -115,7 +115,8 @@ class InProcessChannel implements Channel {
     return route;
   }
 
-  async *#requests(requests: AsyncIterable<unknown>, call: InProcessCall): AsyncIterable<unknown> {
+  async *#requests(requests: Requests<unknown>, call: InProcessCall): AsyncIterable<unknown> {
+    if (!(Symbol.asyncIterator in requests)) return yield this.#pass(requests[0]);
     const iterator = requests[Symbol.asyncIterator]();
     try {
       for (;;) {
