@@ -1,15 +1,15 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Store } from "../store/store.ts";
-import { removeBundle } from "./bundle.ts";
+import { readShimAddress, removeBundle } from "./bundle.ts";
 import { namesByNamespace } from "./state-names.ts";
 import { type TaskPaths, taskLock, taskPaths } from "./task-paths.ts";
 import { findTask } from "./task-rows.ts";
 
 /**
  * Removes bundles that no row names: their process was killed between making one and recording it, or the other way
- * round. No shim is in such a bundle: its row is there before a shim starts, and goes when the shim is gone. A row without
- * a pid is a task whose creation was never finished: whatever there is of it goes, too.
+ * round. A row without a pid is a task whose creation was never finished. Where a shim may have been started, whatever
+ * there is of it goes, too.
  */
 export async function removeStrayBundles(store: Store): Promise<void> {
   for (const { namespace, name } of namesByNamespace(join(store.state, "bundles"))) {
@@ -25,8 +25,8 @@ async function removeStray(store: Store, namespace: string, name: string): Promi
   if (lock === undefined) return;
   if (name.startsWith(".")) rmSync(join(paths.bundle, "..", name), { recursive: true, force: true });
   const row = store.db.read((tx) => findTask(tx, namespace, paths.id));
-  if (row === undefined) await removeBundle(paths);
-  else if (row.pid === 0n) await undoUnfinished(store, paths);
+  if (row === undefined && readShimAddress(paths.bundle) === undefined) await removeBundle(paths);
+  else if (row === undefined || row.pid === 0n) await undoUnfinished(store, paths);
 }
 
 /** Seldom needed, so loaded only then. One that cannot be removed now waits for the next collection. */

@@ -60,12 +60,17 @@ describe.if(canRunContainers())("a task that is expected", () => {
     expect(rowOf(tasks)).toBeUndefined();
   });
 
-  test("of a process that was killed goes with the next collection", async () => {
+  test.each([
+    // As it is before the shim answers: nobody was told of the task.
+    ["before it answers", "UPDATE tasks SET pid = 0 WHERE id = 'soon'"],
+    // As it is when the shim was just started.
+    ["before it was recorded", "DELETE FROM tasks WHERE id = 'soon'"],
+  ])("of a process that was killed %s goes with the next collection", async (_when, statement) => {
     await using tasks = openTestTasks();
     tasks.addContainer("soon", ["sleep", "1000"]);
     await tasks.client.create({ containerId: "soon" }, inNamespace);
-    // As it is before the shim answers: nobody was told of the task.
-    tasks.store.db.write((tx) => tx.run("UPDATE tasks SET pid = 0 WHERE id = 'soon'"));
+    expect(leftOf(tasks)).not.toEqual([]);
+    tasks.store.db.write((tx) => tx.run(statement));
     await removeStrayBundles(tasks.store);
     expect(rowOf(tasks)).toBeUndefined();
     expect(leftOf(tasks)).toEqual([]);

@@ -82,15 +82,17 @@ async function begin(
     )
       return release(lock);
     const binary = resolveShimBinary(runtime, context.searchPath);
-    await recordTask(context, paths, binary);
     let shim: StartedShim | undefined;
     const forget = async () => {
       await shim?.end();
       await forgetTask(context, paths);
     };
     try {
+      makeNewBundle(paths, binary);
       shim = startDirectly(shimCommand(context, paths, binary, signal));
       failpoint("task.early");
+      // While the shim begins: to write for the first time, and to open the endpoint, takes two milliseconds.
+      await writeRow(context, paths);
       return { lock, binary, shim, forget };
     } catch (error) {
       await forget();
@@ -112,20 +114,28 @@ function release(lock: FileLock): undefined {
  * it has the task's lock, and has seen that there is no bundle.
  */
 export async function recordTask(context: TaskContext, paths: TaskPaths, binary: string): Promise<void> {
-  const { store } = context;
-  failpoint("task.lock");
   try {
-    makeBundle(paths, binary);
-    failpoint("task.bundle");
-    store.db.writeUnsynced((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
-    await context.events();
-    failpoint("task.row");
+    makeNewBundle(paths, binary);
+    await writeRow(context, paths);
   } catch (error) {
     await forgetTask(context, paths).catch(() => {
       // The error that led here is the one to see; what is left is what a killed process leaves.
     });
     throw error;
   }
+}
+
+function makeNewBundle(paths: TaskPaths, binary: string): void {
+  failpoint("task.lock");
+  makeBundle(paths, binary);
+  failpoint("task.bundle");
+}
+
+async function writeRow(context: TaskContext, paths: TaskPaths): Promise<void> {
+  const { store } = context;
+  store.db.writeUnsynced((tx) => insertTask(tx, { ...paths, now: store.clock.now() }));
+  await context.events();
+  failpoint("task.row");
 }
 
 /** Bundle first: on a full disk that is the one that goes. */
