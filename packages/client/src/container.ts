@@ -107,6 +107,11 @@ export class Container implements ContainerRecord {
     return this.#task(openProcessIo({ kind: "null" }, this.id), pid);
   }
 
+  /** The task, without asking whether there is one: who exec's in it is told. Its pid is not known then, and 0. */
+  presumedTask(): Task {
+    return this.#task(openProcessIo({ kind: "null" }, this.id), 0);
+  }
+
   /** Deletes snapshot and record. `failed_precondition` while a task is there that has not ended. */
   async delete(options: DeleteContainerOptions = {}): Promise<void> {
     if (options.isTaskless !== true) await this.#deleteTask(options);

@@ -56,6 +56,8 @@ const STATE_TIMEOUT_MS = 2000;
 export class TaskManager implements AsyncDisposable {
   readonly #context: TaskContext;
   readonly #closing = new AbortController();
+  /** Waits under way, with the pid of an exec that was started since. */
+  readonly #waits = new Set<{ readonly key: ProcessKey; pid: number | undefined }>();
   readonly #pending = new Set<Promise<void>>();
   #endpoint: Promise<EventsEndpoint> | undefined;
 
@@ -91,9 +93,11 @@ export class TaskManager implements AsyncDisposable {
   /** Starts a created process; returns its pid. */
   async start(key: ProcessKey, { signal }: Cancel): Promise<number> {
     const topic = key.execId ? "/tasks/exec-started" : "/tasks/start";
-    const started = await this.tell(key, topic, { signal }, (task, options) =>
-      task.start({ id: key.id, execId: key.execId ?? "" }, options),
-    );
+    const started = await this.tell(key, topic, { signal }, async (task, options) => {
+      const answer = await task.start({ id: key.id, execId: key.execId ?? "" }, options);
+      for (const wait of this.#waits) if (isSame(wait.key, key)) wait.pid = answer.pid;
+      return answer;
+    });
     failpoint("task.started");
     const { store } = this.#context;
     const born = !key.execId && store.db.read((tx) => findTask(tx, key.namespace, key.id))?.pid === UNBORN;
@@ -297,11 +301,13 @@ export class TaskManager implements AsyncDisposable {
       if (!(error instanceof ShimGoneError)) throw error;
       return await this.#buryIfDead(row, signal);
     }
+    const wait = { key, pid: undefined };
+    this.#waits.add(wait);
     try {
       const answer = await shim.task.wait({ id: row.id, execId }, shimCall(row.namespace, signal));
       // Read again: one that is restored has its pid only since it was started.
       const now = store.db.read((tx) => findTask(tx, row.namespace, row.id)) ?? row;
-      const pid = execId === "" ? pidOfRow(now) : await execPid(shim.task, row, execId, signal);
+      const pid = execId === "" ? pidOfRow(now) : (wait.pid ?? (await execPid(shim.task, row, execId, signal)));
       const exit = exitOf({ ...answer, pid });
       await (await this.serveEvents()).told(row);
       if (execId === "") rememberExit(store, row, exit);
@@ -310,6 +316,8 @@ export class TaskManager implements AsyncDisposable {
     } catch (error) {
       if (!shim.isClosed) throw error;
       return await this.#buryIfDead(row, signal);
+    } finally {
+      this.#waits.delete(wait);
     }
   }
 
@@ -323,6 +331,10 @@ export class TaskManager implements AsyncDisposable {
 
 /** One call to a shim. */
 export type ShimCall<T> = (task: TaskClient, options: ReturnType<typeof shimCall>) => Promise<T>;
+
+function isSame(one: ProcessKey, other: ProcessKey): boolean {
+  return one.namespace === other.namespace && one.id === other.id && (one.execId ?? "") === (other.execId ?? "");
+}
 
 /** The pid of an exec that has ended; 0 when it is deleted already, and its end told of. */
 async function execPid(task: TaskClient, row: TaskRow, execId: string, signal: AbortSignal): Promise<number> {

@@ -5,7 +5,7 @@ import { defineCommand } from "../../command.ts";
 import { fail } from "../../errors.ts";
 import { attachProcess, chooseIo, openTerminalFor } from "../../process-session.ts";
 import type { exec } from "../../table/tasks.ts";
-import { containerArgument, openTask } from "./task.ts";
+import { containerArgument, noTask } from "./task.ts";
 
 /** `ctr tasks exec --exec-id E ID CMD…`: a further process with the rights of the container's first one. */
 export const execCommand = defineCommand<typeof exec>({
@@ -17,20 +17,22 @@ export const execCommand = defineCommand<typeof exec>({
     using window = openCgroupWindow();
     const client = await connect();
     const container = await client.containers.get(id, { signal });
-    const task = await openTask(container, signal);
     const change: Partial<SpecProcess> = {
       terminal: flags.tty,
       ...(flags.cwd === "" ? {} : { cwd: flags.cwd }),
       ...(flags.user === "" ? {} : { user: await userOf(client, container, flags.user, signal) }),
     };
     using terminal = openTerminalFor(flags.tty && !flags.detach);
-    await using running = await task.exec({
-      args: args.slice(1),
-      execId: flags.execId,
-      io: chooseIo(flags, flags.tty),
-      process: change,
-      signal,
-    });
+    await using running = await container
+      .presumedTask()
+      .exec({
+        args: args.slice(1),
+        execId: flags.execId,
+        io: chooseIo(flags, flags.tty),
+        process: change,
+        signal,
+      })
+      .catch(noTask);
     await running.start({ signal, watch: !flags.detach });
     window[Symbol.dispose]();
     if (flags.detach) {

@@ -1,5 +1,5 @@
 import { hasCode } from "@ctr/api";
-import type { Client, Container, ProcessInfo, Task } from "@ctr/client";
+import type { Client, ProcessInfo } from "@ctr/client";
 import { fail, wrap } from "../../errors.ts";
 
 /** The container's task, after the container itself: each missing one has words of its own. */
@@ -8,12 +8,8 @@ export async function getTask(client: Client, id: string, signal: AbortSignal): 
   return await client.tasks.get(id, { signal }).catch(noTask);
 }
 
-/** What `getTask` does, with the task as something to work with. */
-export async function openTask(container: Container, signal: AbortSignal): Promise<Task> {
-  return await container.task({ signal }).catch(noTask);
-}
-
-function noTask(error: unknown): never {
+/** Rethrows, with the Go tool's words for a task that is not there. */
+export function noTask(error: unknown): never {
   throw hasCode(error, "not_found") ? wrap("no running task found", error) : error;
 }
 
