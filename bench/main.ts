@@ -66,7 +66,7 @@ function endWith(arena: Arena): Disposable {
 async function race(arena: Arena, cases: readonly Case[]): Promise<readonly [readonly Row[], string]> {
   const rows: Row[] = [];
   for (const one of cases) {
-    const rounds = Number(process.env["BENCH_ROUNDS"] ?? one.rounds);
+    const rounds = Number(process.env["BENCH_ROUNDS"] || one.rounds);
     const row = rowOf(one, await timeCase(arena, { ...one, rounds }));
     rows.push(row);
     process.stderr.write(`${tableOf([row]).split("\n").at(-1)}\n`);

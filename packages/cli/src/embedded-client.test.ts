@@ -93,6 +93,18 @@ test.each(["full", "empty"])(
   },
 );
 
+test("what a command begins with is read without a call, as the services answer it", async () => {
+  await using opened = await openFilled();
+  const far = new Client(opened.engine.channel, { namespace: "full" });
+  const near = embeddedClient({ ...opened.engine, channel: unreachable }, "full");
+  expect(await near.namespaces.get("labelled")).toEqual(await far.namespaces.get("labelled"));
+  const name = "docker.io/library/a:1";
+  expect(await near.images.get(name)).toEqual(await far.images.get(name));
+  const [one, other] = [await near.containers.get("one"), await far.containers.get("one")];
+  for (const key of ["id", "image", "labels", "runtime", "spec", "rawSpec", "createdAt", "updatedAt"] as const)
+    expect(one[key]).toEqual(other[key]);
+});
+
 test("what cannot be read without a call is called for", async () => {
   await using opened = await openFilled();
   const near = embeddedClient(opened.engine, "full");
@@ -103,6 +115,9 @@ test("what cannot be read without a call is called for", async () => {
   );
   await expect(near.images.list(["=="])).rejects.toThrow("parse error");
   await expect(near.images.list([], { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "cancelled" });
+  expect(await near.namespaces.get("unknown")).toEqual({ name: "unknown", labels: {} });
+  await expect(near.images.get("unknown")).rejects.toMatchObject({ code: "not_found" });
+  await expect(near.containers.get("unknown")).rejects.toMatchObject({ code: "not_found" });
 });
 
 test("a namespace that cannot be is refused as the services refuse it", async () => {

@@ -20,22 +20,30 @@ export function embeddedClient(engine: EmbeddedEngine, namespace: string): Clien
   });
 }
 
-/** Whole lists. Those with filters are the services' to answer, and so is a caller that has given up. */
+/** What a command begins with, and whole lists. Those with filters are the services' to answer, and so is a caller that has given up. */
 function nearAnswers({ reads, version }: EmbeddedEngine, namespace: string): NearAnswers {
   const all = <T>(read: () => T) => {
     return (filters: readonly string[] = [], settings: { readonly signal?: AbortSignal | undefined } = {}) =>
       filters.length > 0 || settings.signal?.aborted ? undefined : read();
   };
+  const one = <T>(read: (name: string) => T) => {
+    return (name: string, settings: { readonly signal?: AbortSignal | undefined } = {}) =>
+      settings.signal?.aborted ? undefined : read(name);
+  };
   return {
+    container: (id) => reads.container(namespace, id),
     containers: { summaries: all(() => reads.containers(namespace)) },
     content: {
       documents: (digests) => reads.documents(namespace, digests),
       summaries: all(() => [reads.blobs(namespace)]),
     },
-    images: { summaries: all(() => reads.images(namespace)) },
+    images: { get: one((name) => reads.image(namespace, name)), summaries: all(() => reads.images(namespace)) },
     introspection: { uuid: () => reads.uuid() },
     leases: { list: all(() => reads.leases(namespace)) },
-    namespaces: { list: (settings) => all(() => reads.namespaces())([], settings) },
+    namespaces: {
+      get: one((name) => reads.namespace(name)),
+      list: (settings) => all(() => reads.namespaces())([], settings),
+    },
     snapshots: (name) => ({
       summaries: all(() => {
         const found = reads.snapshots(namespace, name);

@@ -1,17 +1,14 @@
 import type { RemoteContentStore } from "@ctr/client";
-import { type ContentProvider, collectBytes, type Digest } from "@ctr/oci";
-
-/** As large as any manifest or configuration gets. */
-const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
+import type { ContentProvider, Digest } from "@ctr/oci";
 
 /**
- * Small blobs of `content`, each read once however often it is asked for, and without asking for its size first: one
- * round trip to the daemon instead of two.
+ * Documents of `content`, each read once however often it is asked for, and without asking for its size first: one round
+ * trip to the daemon instead of two.
  */
-export function readOnce(content: RemoteContentStore, signal: AbortSignal): ContentProvider {
+export function readOnce(content: Pick<RemoteContentStore, "documents">, signal: AbortSignal): ContentProvider {
   const reads = new Map<Digest, Promise<Uint8Array>>();
   const read = (digest: Digest) => {
-    const begun = reads.get(digest) ?? collectBytes(content.read(digest, undefined, { signal }), MAX_DOCUMENT_BYTES);
+    const begun = reads.get(digest) ?? readDocument(content, digest, signal);
     reads.set(digest, begun);
     return begun;
   };
@@ -27,4 +24,14 @@ export function readOnce(content: RemoteContentStore, signal: AbortSignal): Cont
       };
     },
   };
+}
+
+async function readDocument(
+  content: Pick<RemoteContentStore, "documents">,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const document = (await content.documents([digest], { signal })).get(digest);
+  if (document instanceof Uint8Array) return document;
+  throw document?.fault;
 }

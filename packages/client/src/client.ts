@@ -1,4 +1,4 @@
-import { LEASE_HEADER, NAMESPACE_HEADER } from "@ctr/api";
+import { type containersV1, LEASE_HEADER, NAMESPACE_HEADER } from "@ctr/api";
 import type { CallOptions, Channel, ServiceClient, ServiceDefinition } from "@ctr/rpc";
 import type { Containers } from "./containers.ts";
 import type { RemoteContentStore } from "./content.ts";
@@ -10,7 +10,7 @@ import { lazyFacade, type StreamsOf } from "./lazy-facade.ts";
 import type { Leases } from "./leases.ts";
 import type { MountManager } from "./mounts.ts";
 import type { Namespaces } from "./namespaces.ts";
-import type { NearAnswers, NearMethods } from "./near.ts";
+import { answerNear, type NearAnswers, type NearMethods } from "./near.ts";
 import type { RunOptions } from "./run.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import { type CallSettings, signalOf } from "./settings.ts";
@@ -100,6 +100,13 @@ export class Client implements AsyncDisposable {
   /** Typed calls of a service, whose code is loaded with the first one; give each call `callOptions()`. */
   service<S extends ServiceDefinition>(load: () => Promise<S>): Promise<ServiceClient<S>> {
     return this.#once(load, async () => (await import("./service-client.ts")).serviceClient(load, this.channel));
+  }
+
+  /** A container's record without a call; undefined where one has to be made. */
+  async nearContainer(id: string, settings: CallSettings): Promise<containersV1.Container | undefined> {
+    if (settings.signal?.aborted) return undefined;
+    // What NearAnswers says of it.
+    return (await answerNear(this.#answers, "container", [id])) as containersV1.Container | undefined;
   }
 
   /** What a raw call needs: signal, deadline and the headers that name namespace and lease. */

@@ -52,7 +52,8 @@ export class Containers {
   }
 
   async get(id: string, settings: CallSettings = {}): Promise<Container> {
-    const { container } = await (await this.#service).get({ id }, this.#client.callOptions(settings));
+    const near = await this.#client.nearContainer(id, settings);
+    const container = near ?? (await (await this.#service).get({ id }, this.#client.callOptions(settings))).container;
     return (await loadWire()).openContainer(this.#client, container);
   }
 

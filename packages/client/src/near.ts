@@ -1,3 +1,4 @@
+import type { containersV1 } from "@ctr/api";
 import type { Containers } from "./containers.ts";
 import type { RemoteContentStore } from "./content.ts";
 import type { Images } from "./images.ts";
@@ -20,6 +21,8 @@ export type NearMethods<T> = {
  * leave open, or fail at, goes through the channel as any call does, which then tells the error.
  */
 export interface NearAnswers {
+  /** A container's record, as the service answers it. */
+  readonly container?: (id: string) => Promise<containersV1.Container>;
   readonly containers?: NearMethods<Containers>;
   readonly content?: NearMethods<RemoteContentStore>;
   readonly images?: NearMethods<Images>;

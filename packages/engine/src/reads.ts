@@ -1,5 +1,6 @@
 import type { ContentInfo, Digest, Image, Labels, SnapshotInfo } from "@ctr/oci";
-import type { TargetRow } from "./metadata/image-row.ts";
+import type { ContainerRecord } from "./metadata/containers.ts";
+import type { ImageRow, TargetRow } from "./metadata/image-row.ts";
 import { labelsFromColumn } from "./metadata/label-column.ts";
 import { checkIdentifier } from "./scope.ts";
 import { ownSnapshotters } from "./snapshots/layout.ts";
@@ -8,7 +9,7 @@ import type { ReadTx } from "./store/database.ts";
 import type { Store } from "./store/store.ts";
 
 /**
- * Whole lists straight from the rows, with what a list shows and no more. The services answer the same, and more, but to
+ * Rows that commands begin with, and whole lists with what a list shows and no more. The services answer the same, and more, but to
  * load one and its messages takes longer than all that a short command does else. Loops, not `map`: that is a function
  * which the runtime parses when a program first calls it, for 0.06 ms.
  */
@@ -25,6 +26,24 @@ export class Reads {
     const namespaces: { readonly name: string; readonly labels: Labels }[] = [];
     for (const { name, labels } of rows) namespaces.push({ name, labels: labelsFromColumn(labels) });
     return namespaces;
+  }
+
+  /** A namespace that has a row. */
+  namespace(name: string): { readonly name: string; readonly labels: Labels } | undefined {
+    const [row] = this.#all<Labelled>("SELECT labels FROM namespaces WHERE name = ?", name);
+    return row && { name, labels: labelsFromColumn(row.labels) };
+  }
+
+  async image(namespace: string, name: string): Promise<Image | undefined> {
+    const sql = "SELECT * FROM images WHERE namespace = ? AND name = ?";
+    const [row] = this.#all<ImageRow>(sql, checkIdentifier(namespace, "namespace"), name);
+    return row && (await import("./metadata/image-row.ts")).imageOf(row);
+  }
+
+  /** `not_found` when there is none. */
+  async container(namespace: string, id: string): Promise<ContainerRecord> {
+    const { getContainer } = await import("./metadata/containers.ts");
+    return this.#store.db.read((tx) => getContainer(tx, checkIdentifier(namespace, "namespace"), id));
   }
 
   async images(namespace: string): Promise<readonly Pick<Image, "name" | "target" | "labels">[]> {
