@@ -1,4 +1,5 @@
 import type { DeepPartial, MessageType } from "@ctr/rpc";
+import { decodeAnyOf, encodeAnyOf, nameOf } from "./any-type.ts";
 import type { Any } from "./gen/google/protobuf/any.ts";
 import { decodeJsonAny, decodeValue, isJsonAny } from "./json-any.ts";
 import * as wire from "./wire.ts";
@@ -132,8 +133,7 @@ export type DecodedAny =
 
 /** `message` under `typeUrl`; fields left out take their defaults. */
 export function encodeAny<U extends MessageTypeUrl>(typeUrl: U, message: DeepPartial<MessageOf<U>>): Any {
-  const codec = codecs[typeUrl]();
-  return { typeUrl, value: codec.encode(codec.fromPartial(message)).finish() };
+  return encodeAnyOf({ typeUrl, codec: codecs[typeUrl]() }, message);
 }
 
 /**
@@ -151,12 +151,11 @@ export function decodeAny(any: Any): DecodedAny | undefined {
 
 /** The message in `any` when it is a `typeUrl`, else undefined. */
 export function decodeAnyAs<U extends MessageTypeUrl>(any: Any | undefined, typeUrl: U): MessageOf<U> | undefined {
-  if (any === undefined || messageTypeUrl(any.typeUrl) !== typeUrl) return undefined;
-  return decodeValue(any, (bytes) => codecs[typeUrl]().decode(bytes));
+  return decodeAnyOf({ typeUrl, codec: codecs[typeUrl]() }, any);
 }
 
 function messageTypeUrl(typeUrl: string): MessageTypeUrl | undefined {
-  const name = typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
+  const name = nameOf(typeUrl);
   // hasOwn has just proved that it is one of the keys.
   return Object.hasOwn(codecs, name) ? (name as MessageTypeUrl) : undefined;
 }

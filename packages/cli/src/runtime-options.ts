@@ -1,7 +1,16 @@
-import { encodeAny, type protobufAny } from "@ctr/api";
+import { type AnyType, encodeAnyOf, type protobufAny, runcOptions, runtimeOptionsV1 } from "@ctr/api";
 import { fail } from "./errors.ts";
 
 const RUNC = "io.containerd.runc.v2";
+
+const RUNC_OPTIONS: AnyType<"containerd.runc.v1.Options"> = {
+  typeUrl: "containerd.runc.v1.Options",
+  codec: runcOptions.Options,
+};
+const FILE_OPTIONS: AnyType<"runtimeoptions.v1.Options"> = {
+  typeUrl: "runtimeoptions.v1.Options",
+  codec: runtimeOptionsV1.Options,
+};
 
 /** Flags that a runtime, not the spec, is told. */
 export interface RuntimeFlags {
@@ -19,14 +28,14 @@ export function runtimeOptions(flags: RuntimeFlags, cgroup: string | undefined):
   }
   if (flags.runtime === RUNC) {
     const { runcBinary, runcRoot, runcSystemdCgroup } = flags;
-    return encodeAny("containerd.runc.v1.Options", {
+    return encodeAnyOf(RUNC_OPTIONS, {
       binaryName: runcBinary,
       root: runcRoot,
       systemdCgroup: runcSystemdCgroup,
     });
   }
   if (flags.runtimeConfigPath === "") return undefined;
-  return encodeAny("runtimeoptions.v1.Options", { configPath: flags.runtimeConfigPath });
+  return encodeAnyOf(FILE_OPTIONS, { configPath: flags.runtimeConfigPath });
 }
 
 export interface TaskFlags {
@@ -40,5 +49,5 @@ export interface TaskFlags {
 export function taskOptions(runtime: string, flags: TaskFlags): protobufAny.Any | undefined {
   const { noPivot = false, ioUid = 0, ioGid = 0 } = flags;
   if (runtime !== RUNC || (!noPivot && ioUid === 0 && ioGid === 0)) return undefined;
-  return encodeAny("containerd.runc.v1.Options", { noPivotRoot: noPivot, ioUid, ioGid });
+  return encodeAnyOf(RUNC_OPTIONS, { noPivotRoot: noPivot, ioUid, ioGid });
 }

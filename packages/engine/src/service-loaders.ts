@@ -75,7 +75,7 @@ export function serviceLoaders(store: Store, loadTasks: () => Promise<TaskManage
       const { sandboxControllerService } = await import("./services/sandbox-controller.ts");
       return registerService(
         await services.sandboxController(),
-        sandboxControllerService(store, async () => (await loadTasks()).sandboxes),
+        sandboxControllerService(store, async () => (await loadTasks()).sandboxes()),
       );
     },
     "containerd.services.sandbox.v1.Store": async () => {

@@ -1,5 +1,7 @@
 export { type Channel, createClient } from "./channel.ts";
 export { type ConnectH2cOptions, connectH2c } from "./client.ts";
+/** `connectH2c` for who seldom needs it: it brings HTTP/2 along. */
+export const loadH2c = () => import("./client.ts");
 export { createDeferred, type Deferred } from "./deferred.ts";
 export { type InProcessOptions, openInProcessChannel } from "./in-process.ts";
 export { type RegisteredService, registerService } from "./route.ts";

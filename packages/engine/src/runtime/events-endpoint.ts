@@ -1,11 +1,12 @@
 import { linkSync, renameSync, rmSync } from "node:fs";
-import { ContainerdError, decodeAnyAs, eventsTtrpcV1, type eventTypes, toStatus } from "@ctr/api";
+import { ContainerdError, decodeAnyOf, eventsTtrpcV1, type eventTypes, toStatus } from "@ctr/api";
 import { registerService, serveTtrpc } from "@ctr/rpc";
 import type { FileLock } from "@ctr/sys";
 import { publish } from "../events/journal.ts";
 import { checkIdentifier } from "../scope.ts";
 import { nanosOf } from "../store/clock.ts";
 import type { Store } from "../store/store.ts";
+import { TASK_DELETE, TASK_EXIT, TASK_PAUSED } from "./task-event-types.ts";
 import { eventsSocket } from "./task-paths.ts";
 import { onceOfExit, recordExit } from "./task-rows.ts";
 
@@ -182,7 +183,7 @@ type ShimEvent = eventTypes.Envelope & { readonly event: NonNullable<eventTypes.
 function writeShimEvent(store: Store, { namespace, topic, event, timestamp }: ShimEvent): void {
   const time = timestamp === undefined ? store.clock.now() : nanosOf(timestamp);
   store.db.writeUnsynced((tx) => {
-    const exit = decodeAnyAs(event, "containerd.events.TaskExit");
+    const exit = decodeAnyOf(TASK_EXIT, event);
     if (exit?.exitedAt && exit.id === exit.containerId) {
       recordExit(store, tx, { namespace, id: exit.containerId }, { ...exit, exitedAt: exit.exitedAt });
       return;
@@ -193,17 +194,14 @@ function writeShimEvent(store: Store, { namespace, topic, event, timestamp }: Sh
 
 /** Events that more than one may tell of. */
 function onceOf(namespace: string, topic: string, event: ShimEvent["event"]): { readonly once?: string } {
-  const exit = decodeAnyAs(event, "containerd.events.TaskExit");
+  const exit = decodeAnyOf(TASK_EXIT, event);
   if (exit) return { once: onceOfExit(topic, namespace, exit.containerId, exit.id, exit.exitedAt) };
-  const gone = decodeAnyAs(event, "containerd.events.TaskDelete");
+  const gone = decodeAnyOf(TASK_DELETE, event);
   if (gone) return { once: onceOfExit(topic, namespace, gone.containerId, gone.id, gone.exitedAt) };
   return {};
 }
 
-/** The container an event is of: the first field of every task event. */
+/** The container that a task event is of. */
 function containerOf(event: ShimEvent["event"]): string {
-  return (
-    decodeAnyAs({ ...event, typeUrl: "containerd.events.TaskPaused" }, "containerd.events.TaskPaused")?.containerId ??
-    ""
-  );
+  return decodeAnyOf(TASK_PAUSED, { ...event, typeUrl: TASK_PAUSED.typeUrl })?.containerId ?? "";
 }

@@ -1,5 +1,5 @@
 import { ContainerdError, errorFromStatus, hasCode, openTaskClient, type TaskClient } from "@ctr/api";
-import { type CallOptions, type Channel, ConnectError, connectH2c, connectTtrpc } from "@ctr/rpc";
+import { type CallOptions, type Channel, ConnectError, connectTtrpc, loadH2c } from "@ctr/rpc";
 import { type ShimAddress, socketPathOf } from "./shim-address.ts";
 
 export type { TaskClient };
@@ -33,7 +33,10 @@ const CONNECT_TIMEOUT_MS = 5000;
 export async function connectShim(at: ShimAddress, signal: AbortSignal): Promise<ShimConnection> {
   const options = { path: socketPathOf(at.address), signal, connectTimeoutMs: CONNECT_TIMEOUT_MS };
   try {
-    if (at.protocol === "grpc") return grpcConnection(await connectH2c({ ...options, errorFrom: errorFromStatus }), at);
+    if (at.protocol === "grpc") {
+      const { connectH2c } = await loadH2c();
+      return grpcConnection(await connectH2c({ ...options, errorFrom: errorFromStatus }), at);
+    }
     const channel = await connectTtrpc({ ...options, errorFrom: errorFromStatus });
     return connectionOver(channel, at, { isClosed: () => channel.isClosed, closed: channel.closed });
   } catch (error) {

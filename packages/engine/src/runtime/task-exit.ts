@@ -1,6 +1,7 @@
-import { decodeAnyAs, taskTypes, type taskV2 } from "@ctr/api";
+import { decodeAnyOf, taskTypes, type taskV2 } from "@ctr/api";
 import type { ReadTx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
+import { TASK_EXIT } from "./task-event-types.ts";
 import { type Exit, findTask, recordExit, type TaskRow } from "./task-rows.ts";
 
 /** The part of a shim's answers that tells of an end. */
@@ -45,7 +46,7 @@ export function findExit(
     LOOK_BACK,
   );
   for (const { value } of rows) {
-    const exit = decodeAnyAs({ typeUrl: "containerd.events.TaskExit", value }, "containerd.events.TaskExit");
+    const exit = decodeAnyOf(TASK_EXIT, { typeUrl: TASK_EXIT.typeUrl, value });
     if (exit?.exitedAt && exit.containerId === key.id && exit.id === (key.execId || key.id)) {
       return { pid: exit.pid, exitStatus: exit.exitStatus, exitedAt: exit.exitedAt };
     }

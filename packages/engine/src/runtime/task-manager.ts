@@ -5,7 +5,7 @@ import { failpoint } from "../failpoint.ts";
 import type { Store } from "../store/store.ts";
 import type { Dump } from "./checkpoint-content.ts";
 import { type EventsEndpoint, openEventsEndpoint } from "./events-endpoint.ts";
-import { SandboxManager } from "./sandbox-manager.ts";
+import type { SandboxManager } from "./sandbox-manager.ts";
 import { defaultLibexec, shimSearchPath } from "./shim-binary.ts";
 import { type ShimConnection, ShimGoneError, type TaskClient } from "./shim-connection.ts";
 import { Shims } from "./shims.ts";
@@ -70,8 +70,8 @@ export class TaskManager implements AsyncDisposable {
   }
 
   /** The sandboxes of the same store, over the same connections. */
-  get sandboxes(): SandboxManager {
-    return new SandboxManager(this.#context);
+  async sandboxes(): Promise<SandboxManager> {
+    return new (await import("./sandbox-manager.ts")).SandboxManager(this.#context);
   }
 
   /** Takes what shims tell into the journal, now or as soon as no other process does. Every call that changes a task begins with it. */

@@ -1,4 +1,4 @@
-import { ContainerdError, decodeAnyAs, type protobufAny, runcOptions } from "@ctr/api";
+import { type AnyType, ContainerdError, decodeAnyOf, encodeAnyOf, type protobufAny, runcOptions } from "@ctr/api";
 import { resolveShimBinary } from "./shim-binary.ts";
 
 /** What of a container its task is made from. */
@@ -30,7 +30,10 @@ export interface RuntimeRequest {
   readonly searchPath: readonly string[];
 }
 
-const RUNC_OPTIONS = "containerd.runc.v1.Options";
+const RUNC_OPTIONS: AnyType<"containerd.runc.v1.Options"> = {
+  typeUrl: "containerd.runc.v1.Options",
+  codec: runcOptions.Options,
+};
 
 /**
  * Which shim to start, with which options. runc's get the store's own runc root unless the client named one. `unknown`,
@@ -41,12 +44,12 @@ export function resolveRuntime(container: TaskContainer, request: RuntimeRequest
   const binary = resolveShimBinary(name, request.searchPath);
   const given = isEmpty(request.options) ? container.runtimeOptions : request.options;
   if (!/\/containerd-shim-runc-v\d$/.test(binary)) return { binary, options: given, runc: undefined, direct: false };
-  const runc = isEmpty(given) ? runcOptions.Options.fromPartial({}) : decodeAnyAs(given, RUNC_OPTIONS);
+  const runc = isEmpty(given) ? runcOptions.Options.fromPartial({}) : decodeAnyOf(RUNC_OPTIONS, given);
   if (runc === undefined) {
     throw new ContainerdError({
       code: "unknown",
       what: `invalid task create option for ${name}`,
-      why: `expected ${RUNC_OPTIONS}, got ${given?.typeUrl}`,
+      why: `expected ${RUNC_OPTIONS.typeUrl}, got ${given?.typeUrl}`,
     });
   }
   const filled = { ...runc, root: runc.root || request.runcRoot };
@@ -54,7 +57,7 @@ export function resolveRuntime(container: TaskContainer, request: RuntimeRequest
     binary,
     runc: filled,
     direct: isRuncName(name) && runc.shimCgroup === "" && !isGrouped(container) && !wantsCoreScheduling(),
-    options: { typeUrl: RUNC_OPTIONS, value: runcOptions.Options.encode(filled).finish() },
+    options: encodeAnyOf(RUNC_OPTIONS, filled),
   };
 }
 

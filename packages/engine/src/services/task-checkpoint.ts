@@ -1,9 +1,14 @@
-import { decodeAnyAs, type descriptorTypes, type protobufAny } from "@ctr/api";
+import { type AnyType, decodeAnyOf, type descriptorTypes, type protobufAny, runcOptions } from "@ctr/api";
 import { type Descriptor, parseDigest } from "@ctr/oci";
 import type { Restore } from "../runtime/task-create.ts";
 
 /** Says of a checkpoint descriptor that it was restored to a directory, which this label names. */
 const RESTORE_PATH = "RestoreFromPath";
+
+const CHECKPOINT_OPTIONS: AnyType<"containerd.runc.v1.CheckpointOptions"> = {
+  typeUrl: "containerd.runc.v1.CheckpointOptions",
+  codec: runcOptions.CheckpointOptions,
+};
 
 /** What a task is restored from; `extract` puts a dump from the content store into a directory. */
 export function restoreOf(
@@ -24,5 +29,5 @@ function isEmpty({ digest, mediaType, annotations }: descriptorTypes.Descriptor)
 
 /** Where a checkpoint is to be written, by its options; "" where it is to be stored. */
 export function checkpointPath(options: protobufAny.Any | undefined): string {
-  return decodeAnyAs(options, "containerd.runc.v1.CheckpointOptions")?.imagePath ?? "";
+  return decodeAnyOf(CHECKPOINT_OPTIONS, options)?.imagePath ?? "";
 }

@@ -1,5 +1,4 @@
-import { type Client, type Container, openRootfsReader } from "@ctr/client";
-import { resolveUser, type SpecProcess } from "@ctr/oci";
+import type { SpecProcess } from "@ctr/oci";
 import { openCgroupWindow } from "@ctr/sys";
 import { defineCommand } from "../../command.ts";
 import { fail } from "../../errors.ts";
@@ -17,10 +16,13 @@ export const execCommand = defineCommand<typeof exec>({
     using window = openCgroupWindow();
     const client = await connect();
     const container = await client.containers.get(id, { signal });
+    // Loaded by who names one.
+    const loadUser = () => import("./exec-user.ts");
+    const user = flags.user && (await (await loadUser()).userOf(client, container, flags.user, signal));
     const change: Partial<SpecProcess> = {
       terminal: flags.tty,
       ...(flags.cwd === "" ? {} : { cwd: flags.cwd }),
-      ...(flags.user === "" ? {} : { user: await userOf(client, container, flags.user, signal) }),
+      ...(user && { user }),
     };
     using terminal = openTerminalFor(flags.tty && !flags.detach);
     await using running = await container
@@ -45,16 +47,3 @@ export const execCommand = defineCommand<typeof exec>({
     return exitCode;
   },
 });
-
-/** Names are looked up in the container's own files; supplementary groups are not, as in the Go tool. */
-async function userOf(
-  client: Client,
-  { snapshotter, snapshotKey, spec }: Container,
-  text: string,
-  signal: AbortSignal,
-): Promise<SpecProcess["user"]> {
-  const root = spec?.root?.path ?? "";
-  const tree = snapshotKey === "" ? root : await client.snapshots(snapshotter).mounts(snapshotKey, { signal });
-  await using rootfs = openRootfsReader(tree);
-  return await resolveUser(text, rootfs);
-}
