@@ -8,6 +8,9 @@ const slow: readonly string[] = ["node:fs", "node:fs/promises", "node:os", "node
 
 const NAMESPACE = "lazy";
 
+/** A module that is asked for where it is used. The runtime has two ways to give it, of which this one takes 0.7 ms longer. */
+const asked = /process\.getBuiltinModule\(("[\w:/]+")\)/g;
+
 /** For the executable alone: elsewhere the imports are what they say. */
 export const lazyModules: BunPlugin = {
   name: "lazy modules",
@@ -16,7 +19,8 @@ export const lazyModules: BunPlugin = {
     // The bundler does not ask plugins about modules it knows, so they get names that it does not.
     build.onLoad({ filter: /\/packages\/.*\.ts$/ }, async ({ path }) => {
       const text = await Bun.file(path).text();
-      return { contents: text.replaceAll(imports, `"${NAMESPACE}:$1";`), loader: "ts" };
+      const contents = text.replaceAll(imports, `"${NAMESPACE}:$1";`).replaceAll(asked, "require($1)");
+      return { contents, loader: "ts" };
     });
     build.onResolve({ filter: new RegExp(`^${NAMESPACE}:`) }, ({ path }) => {
       return { path: path.slice(NAMESPACE.length + 1), namespace: NAMESPACE, sideEffects: false };

@@ -57,20 +57,25 @@ function errnoName(errno: number): string {
   return errnos.find(([number]) => number === errno)?.[1] ?? `E${errno}`;
 }
 
-/** The part of `bun:ffi` that is used, typed so that nothing here imports it. */
+/**
+ * The part of `bun:ffi` that is used, typed so that nothing here imports it. The runtime has it as `Bun.FFI`, too, without the
+ * JavaScript around it, which takes half a millisecond to load and is not needed by who hands in addresses.
+ */
 interface Ffi {
   dlopen(
     path: string,
     symbols: Record<string, { args: readonly string[]; returns: string }>,
   ): { symbols: Record<string, (...args: unknown[]) => unknown> };
+  /** The address of bytes, which stay where they are for as long as somebody holds them. */
+  ptr(bytes: Uint8Array): number;
   readonly read: { i32(pointer: unknown, offset: number): number };
 }
 
 /** libc's calls by name; every one returns a number, -1 on failure. */
 const signatures = {
-  mkfifo: ["cstring", "u32"],
+  mkfifo: ["ptr", "u32"],
   mount: ["ptr", "ptr", "ptr", "u64", "ptr"],
-  umount2: ["cstring", "i32"],
+  umount2: ["ptr", "i32"],
   flock: ["i32", "i32"],
   syncfs: ["i32"],
   sync_file_range: ["i32", "i64", "i64", "u32"],
@@ -87,6 +92,7 @@ export type LibcCall = keyof typeof signatures;
 export type LibcArgument = number | bigint | Uint8Array | null;
 
 interface Libc {
+  readonly ptr: Ffi["ptr"];
   readonly symbols: Record<string, (...args: unknown[]) => unknown>;
   errno(): number;
 }
@@ -105,7 +111,8 @@ export function hasLibc(): boolean {
 export function callLibc(name: LibcCall, args: readonly LibcArgument[], detail = ""): number {
   const libc = openLibc();
   if (libc === null) throw new Error(`${name} needs Bun: Node has no way to call libc`);
-  const result = Number(libc.symbols[name]?.(...args));
+  const values = args.map((value) => (value instanceof Uint8Array ? libc.ptr(value) : value));
+  const result = Number(libc.symbols[name]?.(...values));
   if (result === -1) throw new ErrnoError(name, libc.errno(), detail);
   return result;
 }
@@ -124,7 +131,7 @@ function openLibc(): Libc | null {
 /** glibc, then musl, under the names the dynamic loaders know. */
 function loadLibc(): Libc | null {
   // Under Bun the module exists, and its exports have the shape of Ffi (Bun's documentation, "FFI").
-  const ffi = process.getBuiltinModule("bun:ffi") as unknown as Ffi;
+  const ffi = ((Bun as { readonly FFI?: unknown }).FFI ?? process.getBuiltinModule("bun:ffi")) as Ffi;
   const symbols = Object.fromEntries(
     Object.entries(signatures).map(([name, args]) => [name, { args, returns: name === "syscall" ? "i64" : "i32" }]),
   );
@@ -132,7 +139,11 @@ function loadLibc(): Libc | null {
   for (const path of ["libc.so.6", `libc.musl-${arch}.so.1`]) {
     try {
       const { symbols: calls } = ffi.dlopen(path, { ...symbols, __errno_location: { args: [], returns: "ptr" } });
-      return { symbols: calls, errno: () => ffi.read.i32(calls["__errno_location"]?.(), 0) };
+      return {
+        ptr: (bytes) => ffi.ptr(bytes),
+        symbols: calls,
+        errno: () => ffi.read.i32(calls["__errno_location"]?.(), 0),
+      };
     } catch {
       // Not this libc; the next name may be there, and with none left the Node way is taken.
     }
