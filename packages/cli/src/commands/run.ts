@@ -21,10 +21,10 @@ export const runCommand = defineCommand<typeof run>({
     const { flags, connect } = context;
     const place = parseArguments(context);
     await checkTask(flags);
-    // Until the process runs an interrupt is ours; then it is the process's.
     using beginning = new DisposableStack();
     beginning.use(openCgroupWindow());
     const client = await connect();
+    // Until the process runs an interrupt is ours; then it is the process's.
     const { signal } = beginning.use(abortOnInterrupt(context.signal));
     const made = await makeContainer(client, requestOf(context, place), signal);
     const { container } = made;
