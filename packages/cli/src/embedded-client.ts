@@ -31,7 +31,7 @@ function nearAnswers({ reads, version }: EmbeddedEngine, namespace: string): Nea
       settings.signal?.aborted ? undefined : read(name);
   };
   return {
-    container: (id) => reads.container(namespace, id),
+    container: one((id) => reads.container(namespace, id)),
     containers: { summaries: all(() => reads.containers(namespace)) },
     content: {
       documents: (digests) => reads.documents(namespace, digests),

@@ -1,12 +1,8 @@
-import { type AnyType, encodeAnyOf, type protobufAny, runcOptions, runtimeOptionsV1 } from "@ctr/api";
+import { type AnyType, encodeAnyOf, type protobufAny, RUNC_OPTIONS, runtimeOptionsV1 } from "@ctr/api";
 import { fail } from "./errors.ts";
 
 const RUNC = "io.containerd.runc.v2";
 
-const RUNC_OPTIONS: AnyType<"containerd.runc.v1.Options"> = {
-  typeUrl: "containerd.runc.v1.Options",
-  codec: runcOptions.Options,
-};
 const FILE_OPTIONS: AnyType<"runtimeoptions.v1.Options"> = {
   typeUrl: "runtimeoptions.v1.Options",
   codec: runtimeOptionsV1.Options,

@@ -1,4 +1,12 @@
-import { ContainerdError, decodeAnyAs, encodeAny, isJsonAny, type protobufAny, type runcOptions } from "@ctr/api";
+import {
+  ContainerdError,
+  decodeAnyOf,
+  encodeAnyOf,
+  isJsonAny,
+  type protobufAny,
+  RUNC_OPTIONS,
+  type runcOptions,
+} from "@ctr/api";
 import { parseSpec, restorableSpec, type Spec } from "@ctr/oci";
 import type { ContainerRecord } from "./containers.ts";
 
@@ -38,7 +46,6 @@ function runtimeFaults(name: string): readonly string[] {
   return /^io\.containerd\.[a-z][a-z0-9-]*\.v[1-9]$/.test(name) ? [] : [`runtime ${name}`];
 }
 
-const RUNC_OPTIONS = "containerd.runc.v1.Options";
 /** Looked for on the daemon's own PATH. */
 const runcBinaries = ["", "runc", "crun"];
 
@@ -50,12 +57,12 @@ function trustedOptions(options: protobufAny.Any | undefined): {
   if (options === undefined || (options.typeUrl === "" && options.value.byteLength === 0)) {
     return { kept: undefined, refused: [] };
   }
-  const runc = decodeAnyAs(options, RUNC_OPTIONS);
+  const runc = decodeAnyOf(RUNC_OPTIONS, options);
   if (runc === undefined) {
     return { kept: undefined, refused: options.value.byteLength === 0 ? [] : [`runtime options ${options.typeUrl}`] };
   }
   const { noPivotRoot, noNewKeyring, systemdCgroup, ioUid, ioGid, binaryName } = runc;
-  const kept = encodeAny(RUNC_OPTIONS, { noPivotRoot, noNewKeyring, systemdCgroup, ioUid, ioGid, binaryName });
+  const kept = encodeAnyOf(RUNC_OPTIONS, { noPivotRoot, noNewKeyring, systemdCgroup, ioUid, ioGid, binaryName });
   return { kept, refused: runcFaults(runc) };
 }
 

@@ -104,9 +104,8 @@ export class Client implements AsyncDisposable {
 
   /** A container's record without a call; undefined where one has to be made. */
   async nearContainer(id: string, settings: CallSettings): Promise<containersV1.Container | undefined> {
-    if (settings.signal?.aborted) return undefined;
     // What NearAnswers says of it.
-    return (await answerNear(this.#answers, "container", [id])) as containersV1.Container | undefined;
+    return (await answerNear(this.#answers, "container", [id, settings])) as containersV1.Container | undefined;
   }
 
   /** What a raw call needs: signal, deadline and the headers that name namespace and lease. */

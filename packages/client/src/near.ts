@@ -5,6 +5,7 @@ import type { Images } from "./images.ts";
 import type { Introspection } from "./introspection.ts";
 import type { Leases } from "./leases.ts";
 import type { Namespaces } from "./namespaces.ts";
+import type { CallSettings } from "./settings.ts";
 import type { RemoteSnapshotter } from "./snapshots.ts";
 
 /** Some methods of a facade, answered in this process; `undefined` where the facade itself must. */
@@ -22,7 +23,7 @@ export type NearMethods<T> = {
  */
 export interface NearAnswers {
   /** A container's record, as the service answers it. */
-  readonly container?: (id: string) => Promise<containersV1.Container>;
+  readonly container?: (id: string, settings: CallSettings) => Promise<containersV1.Container> | undefined;
   readonly containers?: NearMethods<Containers>;
   readonly content?: NearMethods<RemoteContentStore>;
   readonly images?: NearMethods<Images>;

@@ -116,7 +116,10 @@ class InProcessChannel implements Channel {
   }
 
   async *#requests(requests: Requests<unknown>, call: InProcessCall): AsyncIterable<unknown> {
-    if (!(Symbol.asyncIterator in requests)) return yield this.#pass(requests[0]);
+    if (!(Symbol.asyncIterator in requests)) {
+      yield this.#pass(requests[0]);
+      return;
+    }
     const iterator = requests[Symbol.asyncIterator]();
     try {
       for (;;) {

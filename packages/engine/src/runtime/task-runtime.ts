@@ -1,4 +1,4 @@
-import { type AnyType, ContainerdError, decodeAnyOf, encodeAnyOf, type protobufAny, runcOptions } from "@ctr/api";
+import { ContainerdError, decodeAnyOf, encodeAnyOf, type protobufAny, RUNC_OPTIONS, runcOptions } from "@ctr/api";
 import { resolveShimBinary } from "./shim-binary.ts";
 
 /** What of a container its task is made from. */
@@ -29,11 +29,6 @@ export interface RuntimeRequest {
   readonly runcRoot: string;
   readonly searchPath: readonly string[];
 }
-
-const RUNC_OPTIONS: AnyType<"containerd.runc.v1.Options"> = {
-  typeUrl: "containerd.runc.v1.Options",
-  codec: runcOptions.Options,
-};
 
 /**
  * Which shim to start, with which options. runc's get the store's own runc root unless the client named one. `unknown`,

@@ -1,14 +1,9 @@
-import { type AnyType, decodeAnyOf, type descriptorTypes, type protobufAny, runcOptions } from "@ctr/api";
+import { decodeAnyOf, type descriptorTypes, type protobufAny, RUNC_CHECKPOINT_OPTIONS } from "@ctr/api";
 import { type Descriptor, parseDigest } from "@ctr/oci";
 import type { Restore } from "../runtime/task-create.ts";
 
 /** Says of a checkpoint descriptor that it was restored to a directory, which this label names. */
 const RESTORE_PATH = "RestoreFromPath";
-
-const CHECKPOINT_OPTIONS: AnyType<"containerd.runc.v1.CheckpointOptions"> = {
-  typeUrl: "containerd.runc.v1.CheckpointOptions",
-  codec: runcOptions.CheckpointOptions,
-};
 
 /** What a task is restored from; `extract` puts a dump from the content store into a directory. */
 export function restoreOf(
@@ -29,5 +24,5 @@ function isEmpty({ digest, mediaType, annotations }: descriptorTypes.Descriptor)
 
 /** Where a checkpoint is to be written, by its options; "" where it is to be stored. */
 export function checkpointPath(options: protobufAny.Any | undefined): string {
-  return decodeAnyOf(CHECKPOINT_OPTIONS, options)?.imagePath ?? "";
+  return decodeAnyOf(RUNC_CHECKPOINT_OPTIONS, options)?.imagePath ?? "";
 }
